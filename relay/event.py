@@ -1,0 +1,77 @@
+"""A CloudEvent as it arrived: attributes and bytes, carried and never rewritten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+type AttributeValue = str | int | bool
+"""What the CloudEvents type system leaves after transport: text, integer or boolean."""
+
+REQUIRED: Final = ("specversion", "id", "source", "type")
+TELEMETRY: Final = "microsoft.iot.telemetry"
+
+_RELATIONSHIP: Final = "/relationships/"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One CloudEvents 1.0 event.
+
+    Attributes:
+        attributes: every context attribute by its plain name (`id`, `source`, extensions too)
+            with the value that arrived; nothing is added, dropped or normalised.
+        data: the bytes of the payload; `b""` when there is none.
+    """
+
+    attributes: Mapping[str, AttributeValue]
+    data: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Seal the attributes: an event is shared by every route that wants it."""
+        object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+
+    def text(self, name: str) -> str:
+        """Return an attribute as text, `""` when it is absent."""
+        return str(self.attributes.get(name, ""))
+
+    @property
+    def id(self) -> str:
+        """The event's `id`: unique together with `source`."""
+        return self.text("id")
+
+    @property
+    def source(self) -> str:
+        """The event's `source`: an instance's host, for telemetry with the twin behind it."""
+        return self.text("source")
+
+    @property
+    def type(self) -> str:
+        """The event's `type`, one of the seven that Azure Digital Twins writes, or another."""
+        return self.text("type")
+
+    @property
+    def subject(self) -> str:
+        """The event's `subject`, `""` when it is absent."""
+        return self.text("subject")
+
+    @property
+    def twin_id(self) -> str:
+        """The twin that the event is about, `""` when it names none.
+
+        Telemetry names its twin at the end of `source` (its `subject` is a component or
+        absent); every other event of Azure Digital Twins names it in `subject`, a relationship
+        as `<twin>/relationships/<relationship>`.
+        """
+        if self.type == TELEMETRY:
+            return _last_segment(self.source) or self.subject
+        return self.subject.partition(_RELATIONSHIP)[0]
+
+
+def _last_segment(source: str) -> str:
+    """Return what follows the host in `<host>/<twin>` or `<host>/digitaltwins/<twin>`."""
+    return source.rpartition("/")[2] if "/" in source else ""
