@@ -1,0 +1,23 @@
+"""A plant of digital twins, and the events that Azure Digital Twins would write about it."""
+
+from __future__ import annotations
+
+from lab.twins.notification import TELEMETRY, Message, Notification
+from lab.twins.plant import HOST, Layout, Plant
+from lab.twins.poison import POISON
+from lab.twins.sender import Place, Sender, anywhere, by_twin, on_partition
+
+__all__ = [
+    "HOST",
+    "POISON",
+    "TELEMETRY",
+    "Layout",
+    "Message",
+    "Notification",
+    "Place",
+    "Plant",
+    "Sender",
+    "anywhere",
+    "by_twin",
+    "on_partition",
+]
