@@ -1,0 +1,78 @@
+"""The CloudEvents AMQP binding in binary mode, as Azure Digital Twins writes it.
+
+Attributes are application properties under a prefix, `datacontenttype` is the message's
+content type, and the body is the data. Follows
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/amqp-protocol-binding.md;
+`_` beside `:` in the prefix is newer text (cloudevents/spec#1050).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from relay.event import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.event import AttributeValue
+
+PREFIX: Final = "cloudEvents:"
+CONTENT_TYPE: Final = "datacontenttype"
+
+_PREFIXES: Final = (PREFIX, "cloudEvents_")
+_DATA_NAMES: Final = frozenset({"data", "data_base64"})
+
+type Properties = Mapping[str | bytes, object]
+"""Application properties as SDKs and hosts hand them over: names and values text or bytes."""
+
+
+def is_binary_mode(properties: Properties) -> bool:
+    """Whether a message with these application properties is a CloudEvent in binary mode."""
+    return any(_text(name).startswith(_PREFIXES) for name in properties)
+
+
+def decode(properties: Properties, content_type: str | None, body: bytes) -> Event:
+    """Read an event from a message; properties without the prefix are not the event's.
+
+    Raises:
+        ValueError: a name or a value can be no attribute of a CloudEvent.
+    """
+    attributes: dict[str, AttributeValue] = {}
+    for written, value in properties.items():
+        name = _attribute_name(written)
+        if name is None or value is None:
+            continue
+        if name in attributes or name in _DATA_NAMES:
+            raise ValueError(f"the property {_text(written)!r} stands twice or is no attribute")
+        attributes[name] = _value(name, value)
+    if content_type is not None:
+        attributes[CONTENT_TYPE] = content_type
+    return Event(attributes, body)
+
+
+def encode(event: Event) -> dict[str, AttributeValue]:
+    """Return the application properties; data type and data go where the message keeps them."""
+    return {
+        PREFIX + name: value for name, value in event.attributes.items() if name != CONTENT_TYPE
+    }
+
+
+def _attribute_name(written: str | bytes) -> str | None:
+    name = _text(written)
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return None
+
+
+def _value(name: str, value: object) -> AttributeValue:
+    if isinstance(value, bytes):
+        return _text(value)
+    if isinstance(value, str | bool | int):
+        return value
+    raise ValueError(f"the attribute {name!r} is neither text, integer nor boolean")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

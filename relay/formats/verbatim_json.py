@@ -1,0 +1,106 @@
+"""JSON objects whose members keep the exact text in which they were written.
+
+Parsing a payload and writing it again changes it: `1.0` becomes `1`, `1e400` infinity, spacing
+and escapes are lost. A relay hands on what it was given, so this module finds where each member
+begins and ends and leaves the text alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+# Numbers are left as text: only their extent matters here, and Python limits how long an
+# integer may be that it converts.
+_scan: Final = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=_refuse_constant
+).raw_decode
+
+
+def members(text: str) -> dict[str, str]:
+    """Return the members of the JSON object in `text`, each value in the text of its writer.
+
+    Raises:
+        ValueError: it is not one JSON object, or a name stands in it twice.
+    """
+    position = _expect(text, _skip(text, 0), "{")
+    found: dict[str, str] = {}
+    position = _skip(text, position)
+    if text[position : position + 1] == "}":
+        return _end(text, position + 1, found)
+    while True:
+        name, position = _name(text, position)
+        start = _skip(text, _expect(text, _skip(text, position), ":"))
+        end = _value_end(text, start)
+        if name in found:
+            raise ValueError(f"the member {name!r} stands twice in one object")
+        found[name] = text[start:end]
+        position = _skip(text, end)
+        if text[position : position + 1] == "}":
+            return _end(text, position + 1, found)
+        position = _skip(text, _expect(text, position, ","))
+
+
+def elements(text: str) -> list[str]:
+    """Return the elements of the JSON array in `text`, each as the text it was written in.
+
+    Raises:
+        ValueError: it is not one JSON array.
+    """
+    position = _skip(text, _expect(text, _skip(text, 0), "["))
+    found: list[str] = []
+    if text[position : position + 1] == "]":
+        return _end(text, position + 1, found)
+    while True:
+        end = _value_end(text, position)
+        found.append(text[position:end])
+        position = _skip(text, end)
+        if text[position : position + 1] == "]":
+            return _end(text, position + 1, found)
+        position = _skip(text, _expect(text, position, ","))
+
+
+def is_whole(text: str) -> bool:
+    """Whether `text` is one JSON value with nothing around it, not even space."""
+    try:
+        return text[:1] not in {" ", "\t", "\n", "\r", ""} and _value_end(text, 0) == len(text)
+    except ValueError:
+        return False
+
+
+def _value_end(text: str, start: int) -> int:
+    try:
+        return _scan(text, start)[1]
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _name(text: str, position: int) -> tuple[str, int]:
+    _expect(text, position, '"')
+    name, end = _scan(text, position)
+    return str(name), end
+
+
+def _skip(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match else position
+
+
+def _expect(text: str, position: int, token: str) -> int:
+    if text[position : position + 1] != token:
+        raise ValueError(f"{token!r} was expected at character {position}")
+    return position + 1
+
+
+def _end[Found](text: str, position: int, found: Found) -> Found:
+    if _skip(text, position) != len(text):
+        raise ValueError(f"something follows the value at character {position}")
+    return found

@@ -1,0 +1,96 @@
+"""The managed identity, and who its token says it is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.identity import CredentialUnavailableError
+from azure.identity.aio import ManagedIdentityCredential
+
+from relay.failures import DeliveryError, Reason
+from relay.refusals import Principal
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
+
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class Identity:
+    """One managed identity of the function app, with one credential and one token cache.
+
+    An Azure credential for the SDKs (`get_token`), which also remembers whom the last token
+    named, since a refusal is mended by object id.
+
+    Args:
+        client_id: of a user-assigned identity; `""` for the system-assigned one.
+    """
+
+    def __init__(self, client_id: str = "") -> None:
+        self._client_id = client_id
+        self._credential: ManagedIdentityCredential | None = None
+        self._claims: dict[str, Any] = {}
+
+    @property
+    def principal(self) -> Principal:
+        """Who the relay is by this identity, as far as known."""
+        name = (
+            f"user-assigned identity {self._client_id}"
+            if self._client_id
+            else "system-assigned identity"
+        )
+        client_id = self._client_id or str(self._claims.get("appid", ""))
+        return Principal(name, client_id, str(self._claims.get("oid", "")))
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a token; the SDKs call this.
+
+        Raises:
+            azure.core.exceptions.AzureError: the identity endpoint gave none.
+        """
+        if self._credential is None:
+            options_of_credential = {"client_id": self._client_id} if self._client_id else {}
+            self._credential = ManagedIdentityCredential(**options_of_credential)
+        token = await self._credential.get_token(*scopes, **options)
+        self._claims = _claims(token.token)
+        return token
+
+    async def check(self, audience: str) -> None:
+        """Make sure of a token before an SDK asks for it, since SDKs hide why they got none.
+
+        Raises:
+            DeliveryError: `unauthenticated` if the identity endpoint refuses, `unavailable` if
+                it is out of reach.
+        """
+        try:
+            await self.get_token(f"{audience}/.default")
+        except Exception as error:
+            raise DeliveryError(_reason(error), f"no token for {audience}: {error}") from error
+
+    async def close(self) -> None:
+        """Let go of the connection to the identity endpoint."""
+        if self._credential is not None:
+            await self._credential.close()
+            self._credential = None
+
+
+def _reason(error: Exception) -> Reason:
+    if isinstance(error, HttpResponseError) and error.status_code in _TRANSIENT:
+        return Reason.UNAVAILABLE
+    if isinstance(error, ClientAuthenticationError | CredentialUnavailableError):
+        return Reason.UNAUTHENTICATED
+    return Reason.UNAVAILABLE
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Read the claims of a token without judging it: they are only shown, never trusted."""
+    try:
+        body = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (IndexError, ValueError, binascii.Error):
+        return {}
+    return claims if isinstance(claims, dict) else {}

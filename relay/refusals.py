@@ -1,0 +1,208 @@
+"""A refusal in words: who was refused, by whom, for which missing role, and what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from relay.failures import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A built-in role of Azure; the id is the same in every tenant and never changes.
+
+    Source: MicrosoftDocs/azure-docs, role-based-access-control/built-in-roles.
+    """
+
+    name: str
+    id: str
+
+
+EVENT_HUBS_SENDER: Final = Role(
+    "Azure Event Hubs Data Sender", "2b629674-e913-4c01-ae53-ef4638d8f975"
+)
+EVENT_HUBS_RECEIVER: Final = Role(
+    "Azure Event Hubs Data Receiver", "a638d3c7-ab3a-418d-83e6-5f17a39d4fde"
+)
+SERVICE_BUS_SENDER: Final = Role(
+    "Azure Service Bus Data Sender", "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39"
+)
+BLOB_CONTRIBUTOR: Final = Role(
+    "Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something in Azure that asks for a role.
+
+    Attributes:
+        label: how people call it: `<namespace>/<entity>`.
+        audience: whom a token for it is made out to.
+        role: what the relay's identity needs there.
+        provider: its resource type, such as `Microsoft.EventHub/namespaces`.
+        account: the name of the namespace or storage account.
+        path: what follows the account in its resource id, such as `/eventhubs/alarms`.
+        resource_id: the account's resource id where the settings tell it, else `""`.
+    """
+
+    label: str
+    audience: str
+    role: Role
+    provider: str
+    account: str
+    path: str
+    resource_id: str = ""
+
+    @property
+    def scope(self) -> str:
+        """The narrowest scope at which the role does; with placeholders where unknown."""
+        account = self.resource_id or (
+            "/subscriptions/<subscription>/resourceGroups/<resource-group>"
+            f"/providers/{self.provider}/{self.account}"
+        )
+        return account + self.path
+
+    @property
+    def private_link_group(self) -> str:
+        """The sub-resource that a private endpoint connects to."""
+        return "blob" if self.provider.startswith("Microsoft.Storage/") else "namespace"
+
+    @property
+    def account_argument(self) -> str:
+        """The account's id for a shell; where the settings don't tell it, `az` finds it."""
+        return self.resource_id or (
+            f"$(az resource list --resource-type {self.provider} --name '{self.account}' "
+            "--query [0].id --output tsv)"
+        )
+
+    @property
+    def scope_argument(self) -> str:
+        """The scope for a shell."""
+        return f'"{self.account_argument}{self.path}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who the relay is to a resource.
+
+    Attributes:
+        name: `system-assigned identity` or `user-assigned identity <client id>`.
+        client_id: from the token, or from the settings while there is none.
+        object_id: from the token: what role assignments name; `""` while there is none.
+    """
+
+    name: str
+    client_id: str = ""
+    object_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The whole explanation of one refusal; every field is safe to print.
+
+    Attributes:
+        cause: what is wrong, in one sentence.
+        remedy: the command that mends it.
+    """
+
+    reason: Reason
+    identity: str
+    client_id: str
+    object_id: str
+    destination: str
+    audience: str
+    role: str
+    role_id: str
+    scope: str
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """Say it to the person on call."""
+        return f"{self.cause} To mend it: {self.remedy}"
+
+
+def explain(reason: Reason, resource: Resource, principal: Principal) -> Refusal | None:
+    """Explain a refusal; `None` where the reason is none."""
+    if not reason.is_refusal:
+        return None
+    cause, remedy = _WORDS[reason](resource, principal)
+    return Refusal(
+        reason=reason,
+        identity=principal.name,
+        client_id=principal.client_id,
+        object_id=principal.object_id,
+        destination=resource.label,
+        audience=resource.audience,
+        role=resource.role.name,
+        role_id=resource.role.id,
+        scope=resource.scope,
+        cause=cause,
+        remedy=remedy,
+    )
+
+
+def _who(principal: Principal) -> str:
+    ids = [
+        f"{name} {value}"
+        for name, value in (
+            ("client id", principal.client_id),
+            ("object id", principal.object_id),
+        )
+        if value
+    ]
+    return f"the relay's {principal.name}" + (f" ({', '.join(ids)})" if ids else "")
+
+
+def _forbidden(resource: Resource, principal: Principal) -> tuple[str, str]:
+    role = resource.role
+    cause = (
+        f"{resource.label} refused {_who(principal)}: "
+        f"it lacks the role {role.name} ({role.id}) at {resource.scope}, "
+        "or was given it only minutes ago."
+    )
+    remedy = (
+        "az role assignment create "
+        f"--assignee-object-id {principal.object_id or '<object-id>'} "
+        f"--assignee-principal-type ServicePrincipal --role {role.id} "
+        f"--scope {resource.scope_argument}"
+    )
+    return cause, remedy
+
+
+def _network_denied(resource: Resource, principal: Principal) -> tuple[str, str]:
+    cause = (
+        f"The network of {resource.account} did not let in {_who(principal)}: this is its "
+        "firewall, no role is missing. Calls must come through a private endpoint or from an "
+        "allowed subnet."
+    )
+    remedy = (
+        "az network private-endpoint create --name <name> --resource-group <resource-group> "
+        f"--vnet-name <vnet> --subnet <subnet> --connection-name {resource.account} "
+        f'--private-connection-resource-id "{resource.account_argument}" '
+        f"--group-id {resource.private_link_group}"
+    )
+    return cause, remedy
+
+
+def _unauthenticated(resource: Resource, principal: Principal) -> tuple[str, str]:
+    cause = (
+        f"There is no valid token for {resource.audience} to show to {resource.label} from "
+        f"{_who(principal)}: the identity is not assigned to this function app, or its token "
+        "was not accepted."
+    )
+    assigned = "<resource id of the identity>" if principal.client_id else "[system]"
+    remedy = (
+        "az functionapp identity assign --name <function-app> "
+        f"--resource-group <resource-group> --identities {assigned}"
+    )
+    return cause, remedy
+
+
+_WORDS: Final = {
+    Reason.FORBIDDEN: _forbidden,
+    Reason.NETWORK_DENIED: _network_denied,
+    Reason.UNAUTHENTICATED: _unauthenticated,
+}
