@@ -1,0 +1,101 @@
+"""The data roles of Event Hubs, Service Bus and Blob, and the scopes that they are given on.
+
+The ids are those of Azure's built-in roles. The services keep apart: no Event Hubs role opens a
+Service Bus entity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SUBSCRIPTION: Final = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/twin-relay-lab"
+)
+"""Where everything in the lab lives: the beginning of every resource id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A built-in role.
+
+    Attributes:
+        id: its GUID, the same in every tenant.
+        name: what the portal shows.
+        actions: what it allows, as `service/verb`.
+    """
+
+    id: str
+    name: str
+    actions: frozenset[str]
+
+
+def _role(guid: str, name: str, *actions: str) -> Role:
+    return Role(guid, name, frozenset(actions))
+
+
+ROLES: Final = (
+    _role(
+        "2b629674-e913-4c01-ae53-ef4638d8f975", "Azure Event Hubs Data Sender", "eventhubs/send"
+    ),
+    _role(
+        "a638d3c7-ab3a-418d-83e6-5f17a39d4fde",
+        "Azure Event Hubs Data Receiver",
+        "eventhubs/listen",
+    ),
+    _role(
+        "f526a384-b230-433a-b45c-95f59c4a2dec",
+        "Azure Event Hubs Data Owner",
+        "eventhubs/send",
+        "eventhubs/listen",
+        "eventhubs/manage",
+    ),
+    _role(
+        "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39",
+        "Azure Service Bus Data Sender",
+        "servicebus/send",
+    ),
+    _role(
+        "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0",
+        "Azure Service Bus Data Receiver",
+        "servicebus/listen",
+    ),
+    _role(
+        "090c5cfd-751d-490a-894a-3ce6f1109419",
+        "Azure Service Bus Data Owner",
+        "servicebus/send",
+        "servicebus/listen",
+        "servicebus/manage",
+    ),
+    _role("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "Storage Blob Data Reader", "blob/read"),
+    _role(
+        "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        "Storage Blob Data Contributor",
+        "blob/read",
+        "blob/write",
+    ),
+    _role(
+        "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+        "Storage Blob Data Owner",
+        "blob/read",
+        "blob/write",
+        "blob/own",
+    ),
+)
+
+
+def role(wanted: str) -> Role | None:
+    """Find a role by GUID or name, without case."""
+    return next(
+        (each for each in ROLES if wanted.lower() in {each.id, each.name.lower()}), None
+    )
+
+
+def covers(scope: str, resource: str) -> bool:
+    """Tell whether an assignment on `scope` holds for `resource`: itself or anything below."""
+    above, below = _path(scope), _path(resource)
+    return below == above or below.startswith(above + "/")
+
+
+def _path(resource_id: str) -> str:
+    return resource_id.rstrip("/").lower()
