@@ -1,9 +1,9 @@
 """What the engine and a namespace's nodes ask of each other.
 
-The engine (`connection.py`) owns sockets, frames, sessions, windows and tokens. A *service* owns
-the entities of one namespace. For every link that a client attaches, the engine asks the service
-for an *intake* (the client sends) or an *outlet* (the client receives), a fresh object for this
-link alone, and then:
+The engine (`connection.py`) owns sockets, frames, sessions, windows and tokens. A *service*
+owns the entities of one namespace. For every link that a client attaches, the engine asks the
+service for an *intake* (the client sends) or an *outlet* (the client receives), a fresh object
+for this link alone, and then:
 
     client attaches     engine: service.intake(request) or service.outlet(request)
                                  raises Refusal: no such entity, disabled, ...
@@ -14,9 +14,9 @@ link alone, and then:
     client sends        engine: intake.take(delivery)
                         node:   delivery.accept() or delivery.reject(error), at once or later
     client grants       engine: outlet.credit()                   link.credit says how many
-                        node:   link.send(payload, ...)           at once or whenever it has some
+                        node:   link.send(payload, ...)           at once or when it has some
     client settles      engine: outlet.settled(tag, outcome, settled=...)
-                        node:   link.dispose(tag, outcome)        where the client awaits an echo
+                        node:   link.dispose(tag, outcome)        where it awaits an echo
     node gives up       node:   link.detach(error)
     link ends           engine: end.closed(), exactly once, for whatever reason (detached by
                                  either side, session or connection ended), but only if `open`
@@ -27,10 +27,10 @@ takes time a node does by its own timers. The engine gathers dispositions and fr
 them once per turn of the loop. An exception other than `Refusal` out of a node detaches that
 link with `amqp:internal-error` and is logged.
 
-`$cbs` is the engine's own. An address that ends in `$management` is a request/response node: the
-engine pairs the client's two links and asks `service.manager(path)` once per pair of links.
+`$cbs` is the engine's own. An address that ends in `$management` is a request/response node:
+the engine pairs the client's two links and asks `service.manager(path)` once for both.
 
-Messages are bytes here: encoded sections as they came, for `message.decode` and
+Messages are bytes here: encoded sections as they came, for `message.decode_message` and
 `message.split_batch` to look into when something must be known.
 """
 
@@ -324,7 +324,7 @@ class Service(Protocol):
         """Return where this link's messages come from; raises `Refusal`."""
 
     def manager(self, path: str) -> Manager:
-        """Return the manager at `path` (`$management`, `queue/$management`); raises `Refusal`."""
+        """Return the manager at `path` (`$management`, `queue/$management`), or refuse."""
 
     def state(self) -> Mapping[str, object]:
         """Return counts by entity, ready for JSON."""
