@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 
@@ -27,16 +28,30 @@ class HttpFault:
 
 
 class Misbehaviour:
-    """The fault in force, if there is one."""
+    """The fault in force, if there is one.
+
+    Attributes:
+        fault: what goes wrong; None when all is well.
+        felt: set when a request has run into a fault.
+    """
 
     def __init__(self) -> None:
         self.fault: HttpFault | None = None
+        self.felt = asyncio.Event()
 
-    def take(self) -> HttpFault:
-        """Return what to do with one request; a fault that does nothing when all is well."""
+    async def endure(self) -> HttpFault:
+        """Take the fault's delay upon one request and return how it is to be answered."""
+        fault = self._take()
+        await asyncio.sleep(fault.seconds)
+        if fault.silent:
+            await asyncio.Event().wait()
+        return fault
+
+    def _take(self) -> HttpFault:
         fault = self.fault
         if fault is None:
             return HttpFault()
+        self.felt.set()
         if fault.times is not None:
             left = fault.times - 1
             self.fault = replace(fault, times=left) if left > 0 else None

@@ -6,7 +6,6 @@ gets tokens for the identities that it holds, and no others.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -94,10 +93,7 @@ class IdentityEndpoint:
         app = self._app_of(request)
         if app is None:
             return _refusal(401, "The header X-IDENTITY-HEADER is missing or wrong.")
-        fault = self.faults.take()
-        await asyncio.sleep(fault.seconds)
-        if fault.silent:
-            await asyncio.Event().wait()
+        fault = await self.faults.endure()
         return _faulty(fault) or self._answer(app, request)
 
     def _app_of(self, request: web.Request) -> str | None:
