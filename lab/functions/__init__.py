@@ -1,0 +1,1 @@
+"""The Functions host of the lab: the real worker library in a child process, driven by us."""
