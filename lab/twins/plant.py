@@ -213,8 +213,13 @@ class _Life:
         yield self._update(twin, operation)
 
     def _gateway_setting(self) -> Iterator[Notification]:
+        """A gateway's note is pinned to it, and taken off again."""
         gateway = self._random.choice(self._gateways)
-        yield self._patch(gateway, firmware=f"4.2.{self._random.randrange(100)}")
+        if gateway.properties.pop("note", None) is not None:
+            yield self._update(gateway, Operation("/note", None, "remove"))
+            return
+        gateway.properties["note"] = note = f"firmware 4.2.{self._random.randrange(100)}"
+        yield self._update(gateway, Operation("/note", note, "add"))
 
     def _upgrade(self) -> Iterator[Notification]:
         """A change of model is a patch of the metadata."""
