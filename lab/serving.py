@@ -64,6 +64,7 @@ class HttpServer:
         runner = web.AppRunner(
             self._app,
             access_log=None,
+            auto_decompress=False,
             handler_cancellation=True,
             shutdown_timeout=_GRACE_SECONDS,
         )
