@@ -1,0 +1,107 @@
+"""The HTTP trigger: routes, keys, and what the host makes of a request for a worker."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+from lab.functions.failures import WorkerDied
+from lab.functions.messages import Answer, Data, HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lab.functions.http_routes import Route
+    from lab.functions.metadata import Function
+    from lab.functions.trigger import Host
+
+_NOT_FOUND: Final = HttpResponse(404)
+_UNAUTHORIZED: Final = HttpResponse(401)
+_FAILED: Final = HttpResponse(500)
+_NO_CONTENT: Final = HttpResponse(204)
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What opens a function that is not anonymous.
+
+    Attributes:
+        function: opens `FUNCTION`.
+        admin: opens `FUNCTION` and `ADMIN`.
+    """
+
+    function: str = field(default_factory=_new_key, repr=False)
+    admin: str = field(default_factory=_new_key, repr=False)
+
+    def open(self, function: Function, given: str) -> bool:
+        """Whether `given` opens the function."""
+        level = str(function.trigger.get("authLevel", "FUNCTION")).upper()
+        if level == "ANONYMOUS":
+            return True
+        keys = [self.admin] if level == "ADMIN" else [self.function, self.admin]
+        return any(secrets.compare_digest(key.encode(), given.encode()) for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTrigger:
+    """Answers requests for all HTTP functions of an app."""
+
+    routes: Sequence[Route]
+    keys: Keys
+    host: Host
+
+    async def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> HttpResponse:
+        """Return the answer to one request; `target` is the path with its query.
+
+        As the host does it (GrpcMessageConversionExtensions in Azure/azure-functions-host):
+        header names in lower case, an empty query value is dropped, and a body without
+        Content-Length is none.
+        """
+        path, _, search = target.partition("?")
+        lower = {name.lower(): value for name, value in headers.items()}
+        query = {name: ",".join(values) for name, values in parse_qs(search).items()}
+        for route in self.routes:
+            params = route.match(method.upper(), path)
+            if params is None:
+                continue
+            if not self.keys.open(
+                route.function, lower.get("x-functions-key", query.get("code", ""))
+            ):
+                return _UNAUTHORIZED
+            url = f"http://{lower.get('host', 'localhost')}{target}"
+            sized = int(lower.get("content-length", "0")) > 0
+            request = HttpRequest(method, url, lower, query, params, body if sized else None)
+            return await self._invoke(route.function, request)
+        return _NOT_FOUND
+
+    async def _invoke(self, function: Function, request: HttpRequest) -> HttpResponse:
+        try:
+            answer = await self.host.invoke(function, Data("http", request), {})
+        except WorkerDied as error:
+            self.host.log(logging.ERROR, f"{function.name}: {error}")
+            return _FAILED
+        return _response(answer)
+
+
+def _response(answer: Answer) -> HttpResponse:
+    if not answer.succeeded:
+        return _FAILED
+    match answer.returned:
+        case HttpResponse() as response:
+            return response
+        case str() as text:
+            headers = (("content-type", "text/plain; charset=utf-8"),)
+            return HttpResponse(200, headers, text.encode())
+        case bytes() as body:
+            return HttpResponse(200, (("content-type", "application/octet-stream"),), body)
+        case _:
+            return _NO_CONTENT
