@@ -1,0 +1,54 @@
+"""An event as filters see it: its attributes, and its body parsed when first asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from relay.event import Event
+
+type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
+
+
+class View:
+    """One event on its way past the filters of all routes, which share its parsed body.
+
+    Attributes:
+        event: the event.
+        attributes: its context attributes.
+    """
+
+    __slots__ = ("_body", "attributes", "event")
+
+    _body: Json
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.attributes = event.attributes
+
+    @property
+    def body(self) -> Json:
+        """The event's JSON, parsed at most once; `None` where there is none to be read."""
+        try:
+            return self._body
+        except AttributeError:
+            self._body = _parsed(self.event.data)
+            return self._body
+
+
+def _refused(constant: str) -> Json:
+    raise ValueError(constant)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refused)
+"""Strict: `NaN` and `Infinity` are not JSON. Of members with one name the last counts."""
+
+
+def _parsed(data: bytes) -> Json:
+    """Return the value that `data` is JSON of; `None` if it isn't JSON or nests too deep."""
+    try:
+        body: Json = _DECODER.decode(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return body
