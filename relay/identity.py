@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.identity import CredentialUnavailableError
@@ -53,9 +53,8 @@ class Identity:
             azure.core.exceptions.AzureError: the identity endpoint gave none.
         """
         if self._credential is None:
-            options_of_credential = {"client_id": self._client_id} if self._client_id else {}
-            self._credential = ManagedIdentityCredential(**options_of_credential)
-        token = await self._credential.get_token(*scopes, **options)
+            self._credential = ManagedIdentityCredential(client_id=self._client_id or None)
+        token: AccessToken = await self._credential.get_token(*scopes, **options)
         self._claims = _claims(token.token)
         return token
 
@@ -70,6 +69,12 @@ class Identity:
             await self.get_token(f"{audience}/.default")
         except Exception as error:
             raise DeliveryError(_reason(error), f"no token for {audience}: {error}") from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Let go of the connection to the identity endpoint."""

@@ -77,6 +77,11 @@ class Arrival:
     enqueued: datetime
     content: Event | Malformed
 
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it stands in the order of arrival."""
+        return self.lane, self.sequence, self.part
+
 
 def read(message: Message, event_grid_source: str | None) -> Iterator[Arrival]:
     """Read a message; never raises: what is wrong comes out as `Malformed`.

@@ -8,7 +8,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/amqp-protoc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relay.event import Event
 
@@ -51,7 +51,7 @@ def decode(properties: Properties, content_type: str | None, body: bytes) -> Eve
     return Event(attributes, body)
 
 
-def encode(event: Event) -> dict[str, AttributeValue]:
+def encode(event: Event) -> dict[str | bytes, Any]:
     """Return the application properties; data type and data go where the message keeps them."""
     return {
         PREFIX + name: value for name, value in event.attributes.items() if name != CONTENT_TYPE

@@ -1,0 +1,130 @@
+"""The composition root: builds everything once, and answers the host whatever happens."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relay import ingress, sinks
+from relay.dead_letters.blobs import BlobDeadLetters
+from relay.delivery import Delivery
+from relay.health import Health
+from relay.identity import Identity
+from relay.observer import tell_all
+from relay.redrive import Redrive
+from relay.sending import NO_PATIENCE, Sender
+from relay.settings import read
+from relay.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    import azure.functions as func
+
+    from relay.sending import Sink
+    from relay.settings import Settings
+
+
+class Relay:
+    """Twin Relay, built from its settings.
+
+    Args:
+        settings: what it was told.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._identities: dict[str, Identity] = {}
+        telemetry = Telemetry()
+        self.health = Health([r.name for r in settings.routes], _now, telemetry.route_state)
+        observe = tell_all(telemetry, self.health)
+        container = settings.dead_letters
+        dead_letters = BlobDeadLetters(
+            container, self._identity(container.client_id), settings.ca_file
+        )
+        self._sinks = self._build_sinks()
+        redrive = Redrive(
+            Sender(self._sinks, observe, NO_PATIENCE), dead_letters, observe, _now
+        )
+        sender = Sender(self._sinks, observe)
+        self._dead_letters = dead_letters
+        self._delivery = Delivery(settings.routes, sender, dead_letters, redrive, observe, _now)
+
+    def _build_sinks(self) -> dict[str, Sink]:
+        connections, ca_file = self._settings.connections, self._settings.ca_file
+        built: dict[str, Sink] = {}
+        for route in self._settings.routes:
+            connection = connections[route.destination.connection]
+            identity = self._identity(connection.client_id)
+            built[route.name] = sinks.build(route, connection, identity, ca_file)
+        return built
+
+    def _identity(self, client_id: str) -> Identity:
+        return self._identities.setdefault(client_id, Identity(client_id))
+
+    async def from_event_hub(self, events: Sequence[func.EventHubEvent]) -> None:
+        """Settle a batch of the Event Hubs trigger.
+
+        Raises:
+            UnsettledError: the host must deliver the batch again.
+        """
+        source = self._settings.event_grid_source
+        messages = ingress.from_event_hub(events)
+        await self._delivery.settle(
+            [arrival for message in messages for arrival in ingress.read(message, source)]
+        )
+
+    async def redrive(self) -> None:
+        """Redrive every dead letter that waits for its destination.
+
+        Raises:
+            UnsettledError: Blob storage did not answer.
+        """
+        await self._delivery.redrive()
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for sink in self._sinks.values():
+            await sink.close()
+        await self._dead_letters.close()
+        for identity in self._identities.values():
+            await identity.close()
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Relay:
+    """Build the relay from app settings; files are looked for beside `function_app.py`.
+
+    Raises:
+        SettingsError: with everything that is wrong with them.
+    """
+    directory = Path(__file__).resolve().parent.parent
+    return Relay(read(os.environ if environment is None else environment, directory))
+
+
+def answered[**Arguments](
+    function: Callable[Arguments, Coroutine[Any, Any, None]],
+) -> Callable[Arguments, Coroutine[Any, Any, None]]:
+    """Make a function of the app always answer the host.
+
+    The worker answers for an `Exception` only: a `CancelledError` that escapes leaves the host
+    waiting for `functionTimeout`, and `SystemExit` ends the worker with every other invocation
+    in it (Azure/azure-functions-python-worker, `handle_event.py`).
+    """
+
+    @wraps(function)
+    async def answering(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            await function(*args, **kwargs)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise RuntimeError(f"the invocation was ended by {error!r}") from error
+
+    return answering
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

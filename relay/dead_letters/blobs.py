@@ -1,0 +1,178 @@
+"""Dead letters in Azure Blob storage; the errors of its SDK are translated here."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+    ServiceRequestTimeoutError,
+    ServiceResponseTimeoutError,
+)
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import ContainerClient, ExponentialRetry
+
+from relay.dead_letters.letters import Fate, Parcel, decode, encode, lane_mark
+from relay.failures import DeliveryError, Reason
+from relay.formats.json_format import BATCH_TYPE
+from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from relay.dead_letters.letters import DeadLetter
+    from relay.identity import Identity
+    from relay.settings import Container
+
+AUDIENCE: Final = "https://storage.azure.com"
+
+_CONTENT: Final = ContentSettings(content_type=BATCH_TYPE)
+_FATE: Final = f".{Fate.WAITING}.json"
+_REASONS: Final = {
+    401: Reason.UNAUTHENTICATED,
+    403: Reason.FORBIDDEN,
+    404: Reason.NOT_FOUND,
+    409: Reason.REJECTED,
+    413: Reason.TOO_LARGE,
+    429: Reason.THROTTLED,
+    503: Reason.THROTTLED,
+}
+_FIREWALL: Final = frozenset({"AuthorizationFailure", "PublicAccessNotPermitted"})
+"""How a storage firewall says no; a missing role says `AuthorizationPermissionMismatch`. That
+the firewall's word is the first of these is general knowledge, not documented."""
+
+
+class BlobDeadLetters:
+    """Keeps dead letters in a container, by the relay's own identity.
+
+    Args:
+        container: which one.
+        identity: by whom.
+        ca_file: a CA to trust instead of the public ones.
+    """
+
+    def __init__(
+        self, container: Container, identity: Identity, ca_file: str | None = None
+    ) -> None:
+        self._container = container
+        self._identity = identity
+        self._ca_file = ca_file
+        self._client: ContainerClient | None = None
+        self._resource = _resource(container)
+
+    async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
+        """Make a blob of letters durable; an older one of that name is overwritten."""
+        with self._translated():
+            await self._open().upload_blob(
+                name, encode(letters, route), overwrite=True, content_settings=_CONTENT
+            )
+
+    async def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
+        """Yield what waits for a route, of one lane or of all, in order of arrival."""
+        mark = "" if lane is None else lane_mark(lane)
+        with self._translated():
+            async for name in self._open().list_blob_names(name_starts_with=f"{route}/"):
+                last = name.rpartition("/")[2]
+                if last.startswith(mark) and last.endswith(_FATE):
+                    parcel = await self._read(name)
+                    if parcel is not None:
+                        yield parcel
+
+    async def _read(self, name: str) -> Parcel | None:
+        try:
+            blob = await self._open().download_blob(name)
+            text = (await blob.readall()).decode()
+        except ResourceNotFoundError:
+            return None  # redriven by another instance between the listing and now
+        return Parcel(name, blob.properties.etag, decode(text))
+
+    async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
+        """Keep only these of a parcel's letters; unchanged if it was written meanwhile."""
+        with self._translated(), _unless_changed():
+            await self._open().upload_blob(
+                parcel.name,
+                encode(letters, route),
+                overwrite=True,
+                content_settings=_CONTENT,
+                etag=parcel.version,
+                match_condition=MatchConditions.IfNotModified,
+            )
+
+    async def remove(self, parcel: Parcel) -> None:
+        """Remove a parcel whose letters are all delivered, unless it was written meanwhile."""
+        with self._translated(), _unless_changed():
+            await self._open().delete_blob(
+                parcel.name,
+                etag=parcel.version,
+                match_condition=MatchConditions.IfNotModified,
+            )
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _open(self) -> ContainerClient:
+        if self._client is None:
+            self._client = ContainerClient(
+                self._container.service_uri,
+                self._container.name,
+                credential=self._identity,
+                retry_policy=ExponentialRetry(
+                    initial_backoff=1, increment_base=2, retry_total=2
+                ),
+                connection_verify=self._ca_file or True,
+            )
+        return self._client
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (AzureError, ValueError, OSError) as error:
+            reason = _reason(error)
+            refusal = explain(reason, self._resource, self._identity.principal)
+            detail = f"{self._resource.label}: {error}"
+            raise DeliveryError(reason, detail, refusal=refusal) from error
+
+
+@contextmanager
+def _unless_changed() -> Iterator[None]:
+    """Whoever wrote or removed the blob meanwhile is right: what he left stays."""
+    try:
+        yield
+    except (ResourceModifiedError, ResourceNotFoundError, ResourceExistsError):
+        return
+
+
+def _reason(error: Exception) -> Reason:
+    if isinstance(error, HttpResponseError) and error.status_code in _REASONS:
+        code = str(getattr(error, "error_code", ""))
+        return Reason.NETWORK_DENIED if code in _FIREWALL else _REASONS[error.status_code]
+    if isinstance(error, ClientAuthenticationError):
+        return Reason.UNAUTHENTICATED
+    if isinstance(error, ServiceRequestTimeoutError | ServiceResponseTimeoutError):
+        return Reason.TIMEOUT
+    return Reason.UNKNOWN if isinstance(error, ValueError) else Reason.UNAVAILABLE
+
+
+def _resource(container: Container) -> Resource:
+    account = container.service_uri.removeprefix("https://").rstrip("/")
+    account = account.rpartition("/")[2].partition(".")[0]
+    return Resource(
+        label=f"{account}/{container.name}",
+        audience=AUDIENCE,
+        role=BLOB_CONTRIBUTOR,
+        provider="Microsoft.Storage/storageAccounts",
+        account=account,
+        path=f"/blobServices/default/containers/{container.name}",
+        resource_id=container.resource_id,
+    )

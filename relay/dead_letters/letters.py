@@ -1,0 +1,208 @@
+"""Dead letters: events that could not be delivered and why, as CloudEvents in Blob storage.
+
+A blob holds what failed together, as a CloudEvents JSON batch, each event whole with the
+reason in extension attributes. Its name says where it belongs in the order of arrival, so that
+a second delivery of the same batch overwrites it and adds nothing:
+
+    <container>/<route>/<yyyy>/<MM>/<dd>/<HH>/<lane>~<sequence>.<fate>.json
+
+with the hour in which the lane took the batch in. The layout is the one of Azure Digital Twins'
+own dead letters, with the route in the endpoint's place. The fate is `waiting` (redriven when
+the destination answers) or `held` (the event itself is at fault: a person must look).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote
+
+from relay.event import Event
+from relay.failures import Reason
+from relay.formats import json_format
+from relay.ingress import Arrival, Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from relay.event import AttributeValue
+
+MALFORMED_ROUTE: Final = "_malformed"
+"""Stands in the route's place for messages that are no events; no route can be called so."""
+
+MALFORMED_TYPE: Final = "twinrelay.malformed"
+LONGEST_DETAIL: Final = 1024
+"""Characters of the detail that a dead letter keeps."""
+
+_EXTENSIONS: Final = (
+    "relayroute",
+    "relayreason",
+    "relaydetail",
+    "relayattempts",
+    "relaytime",
+    "relaylane",
+    "relaysequence",
+    "relaypart",
+    "relayenqueued",
+)
+
+
+class Fate(StrEnum):
+    """What is to become of a dead letter."""
+
+    WAITING = "waiting"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An arrival that was not delivered, and why.
+
+    Attributes:
+        detail: why, in words; safe to print.
+        attempts: how often it was tried; 0 if it went behind others that failed.
+        time: when it was given up.
+    """
+
+    arrival: Arrival
+    reason: Reason
+    detail: str
+    attempts: int
+    time: datetime
+
+    @property
+    def fate(self) -> Fate:
+        """Whether the relay redrives it by itself."""
+        return Fate.HELD if self.reason.traits.isolates_event else Fate.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Dead letters as they are stored together.
+
+    Attributes:
+        name: of the blob.
+        version: changes with every write, so that nobody removes what he has not read.
+    """
+
+    name: str
+    version: str
+    letters: Sequence[DeadLetter]
+
+
+class DeadLetters(Protocol):
+    """Where dead letters are durable; every method raises `DeliveryError` and nothing else."""
+
+    async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
+        """Make a blob of letters durable; an older one of that name is overwritten."""
+
+    def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
+        """Yield what waits for a route, of one lane or of all, in order of arrival."""
+
+    async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
+        """Keep only these of a parcel's letters; unchanged if it was written meanwhile."""
+
+    async def remove(self, parcel: Parcel) -> None:
+        """Remove a parcel whose letters are all delivered, unless it was written meanwhile."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+def blob_name(route: str, first: Arrival, fate: Fate) -> str:
+    """Return the name of the blob for letters of the invocation that began with `first`."""
+    hour = f"{first.enqueued:%Y/%m/%d/%H}"
+    return f"{route}/{hour}/{lane_mark(first.lane)}{first.sequence:020d}.{fate}.json"
+
+
+def held_name(waiting: str, first: Arrival) -> str:
+    """Return the name of the blob for letters of `waiting` that turn out to be at fault.
+
+    It differs from every name that `blob_name` gives: nothing held may be overwritten.
+    """
+    stem = waiting.removesuffix(f".{Fate.WAITING}.json")
+    return f"{stem}-{first.sequence:020d}.{Fate.HELD}.json"
+
+
+def lane_mark(lane: str) -> str:
+    """Return how the names of a lane's blobs begin, after the hour."""
+    return quote(lane, safe="").replace("%", "=") + "~"
+
+
+def encode(letters: Sequence[DeadLetter], route: str) -> str:
+    """Write letters as a CloudEvents JSON batch."""
+    return json_format.encode_batch(
+        json_format.encode(_event(letter), _annotations(letter, route)) for letter in letters
+    )
+
+
+def decode(text: str) -> list[DeadLetter]:
+    """Read letters back.
+
+    Raises:
+        ValueError: the text is no batch of dead letters.
+    """
+    return [_letter(event) for event in json_format.decode_batch(text)]
+
+
+def _event(letter: DeadLetter) -> Event:
+    content = letter.arrival.content
+    if isinstance(content, Event):
+        return content
+    return Event(
+        {
+            "specversion": "1.0",
+            "id": f"{letter.arrival.sequence}/{letter.arrival.part}",
+            "source": letter.arrival.lane,
+            "type": MALFORMED_TYPE,
+            "datacontenttype": "application/octet-stream",
+            "relayproperties": json.dumps(dict(content.properties)),
+        },
+        content.body,
+    )
+
+
+def _annotations(letter: DeadLetter, route: str) -> dict[str, AttributeValue]:
+    arrival = letter.arrival
+    return {
+        "relayroute": route,
+        "relayreason": letter.reason.value,
+        "relaydetail": letter.detail[:LONGEST_DETAIL],
+        "relayattempts": letter.attempts,
+        "relaytime": letter.time.isoformat(),
+        "relaylane": arrival.lane,
+        "relaysequence": str(arrival.sequence),
+        "relaypart": arrival.part,
+        "relayenqueued": arrival.enqueued.isoformat(),
+    }
+
+
+def _letter(event: Event) -> DeadLetter:
+    missing = [name for name in _EXTENSIONS if name not in event.attributes]
+    if missing:
+        raise ValueError(f"no dead letter of the relay: {', '.join(missing)} missing")
+    arrival = Arrival(
+        lane=event.text("relaylane"),
+        sequence=int(event.text("relaysequence")),
+        part=int(event.text("relaypart")),
+        enqueued=datetime.fromisoformat(event.text("relayenqueued")),
+        content=_content(event),
+    )
+    return DeadLetter(
+        arrival,
+        Reason(event.text("relayreason")),
+        event.text("relaydetail"),
+        int(event.text("relayattempts")),
+        datetime.fromisoformat(event.text("relaytime")),
+    )
+
+
+def _content(event: Event) -> Event | Malformed:
+    if event.type == MALFORMED_TYPE:
+        properties = json.loads(event.text("relayproperties"))
+        return Malformed(event.data, properties, event.text("relaydetail"))
+    own = {name: value for name, value in event.attributes.items() if name not in _EXTENSIONS}
+    return replace(event, attributes=own)

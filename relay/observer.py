@@ -1,0 +1,77 @@
+"""What the event path tells to whoever listens: facts, and it never asks anything back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from relay.dead_letters import DeadLetter
+    from relay.failures import DeliveryError
+    from relay.ingress import Arrival
+    from relay.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A destination accepted events, at the given attempt (1 is the first)."""
+
+    route: Route
+    arrivals: Sequence[Arrival]
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One attempt at a destination failed; others may follow."""
+
+    route: Route
+    error: DeliveryError
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettered:
+    """Events are durable in Blob instead of being delivered."""
+
+    route: Route
+    letters: Sequence[DeadLetter]
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """Destinations accepted so many dead letters after all."""
+
+    route: Route
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedKept:
+    """So many messages could not be read and are durable in Blob."""
+
+    letters: Sequence[DeadLetter]
+
+
+@dataclass(frozen=True, slots=True)
+class Unrouted:
+    """No route wanted so many events."""
+
+    count: int
+
+
+type Fact = Delivered | Failed | DeadLettered | Redriven | MalformedKept | Unrouted
+type Observer = Callable[[Fact], None]
+"""Hears facts as they happen; must be quick and must not raise."""
+
+
+def tell_all(*observers: Observer) -> Observer:
+    """Make one observer of several."""
+
+    def tell(fact: Fact) -> None:
+        for observer in observers:
+            observer(fact)
+
+    return tell

@@ -1,0 +1,94 @@
+"""Dead letters back to their route, in the order in which their events arrived."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.dead_letters import DeadLetter, held_name
+from relay.observer import Redriven
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from datetime import datetime
+
+    from relay.dead_letters import DeadLetters, Parcel
+    from relay.failures import DeliveryError
+    from relay.observer import Observer
+    from relay.routing import Route
+    from relay.sending import Failure, Sender
+
+
+class Redrive:
+    """Sends what waits in Blob to its route again; what is accepted is removed there.
+
+    A parcel is removed only when its events are accepted or, being at fault themselves, held.
+    Whatever interrupts this, nothing is lost.
+
+    Args:
+        sender: of little patience, since what fails here just goes on waiting.
+        dead_letters: where it waits.
+        observe: hears of what was accepted.
+        now: the time of day, in UTC.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        dead_letters: DeadLetters,
+        observe: Observer,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._sender = sender
+        self._dead_letters = dead_letters
+        self._observe = observe
+        self._now = now
+
+    async def lane(self, route: Route, lane: str) -> DeliveryError | None:
+        """Redrive one lane of a route; return what it stopped at, `None` at the end.
+
+        Raises:
+            DeliveryError: Blob storage did not answer.
+        """
+        async for parcel in self._dead_letters.waiting(route.name, lane):
+            error = await self._parcel(route, parcel)
+            if error is not None:
+                return error
+        return None
+
+    async def route(self, route: Route, skip: Collection[str]) -> dict[str, DeliveryError]:
+        """Redrive all lanes of a route but some; return what each stopped at, if it did.
+
+        Raises:
+            DeliveryError: Blob storage did not answer.
+        """
+        stopped: dict[str, DeliveryError] = {}
+        async for parcel in self._dead_letters.waiting(route.name):
+            lane = parcel.letters[0].arrival.lane
+            if lane in stopped or lane in skip:
+                continue
+            error = await self._parcel(route, parcel)
+            if error is not None:
+                stopped[lane] = error
+        return stopped
+
+    async def _parcel(self, route: Route, parcel: Parcel) -> DeliveryError | None:
+        arrivals = [letter.arrival for letter in parcel.letters]
+        failures = await self._sender.send(route, arrivals)
+        await self._hold(route, parcel, [f for f in failures if f.is_final])
+        waiting = [f for f in failures if not f.is_final]
+        if waiting:
+            await self._dead_letters.replace(parcel, self._letters(waiting), route.name)
+        else:
+            await self._dead_letters.remove(parcel)
+        if len(failures) < len(arrivals):
+            self._observe(Redriven(route, len(arrivals) - len(failures)))
+        return waiting[0].error if waiting else None
+
+    async def _hold(self, route: Route, parcel: Parcel, held: Sequence[Failure]) -> None:
+        if held:
+            name = held_name(parcel.name, held[0].arrival)
+            await self._dead_letters.put(name, self._letters(held), route.name)
+
+    def _letters(self, failures: Sequence[Failure]) -> list[DeadLetter]:
+        now = self._now()
+        return [failure.dead_letter(now) for failure in failures]

@@ -1,0 +1,205 @@
+"""Sends events to a route: streams side by side, each in order, retried, poison isolated."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from relay.dead_letters import DeadLetter
+from relay.event import Event
+from relay.failures import DeliveryError, Reason
+from relay.observer import Delivered, Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping, Sequence
+    from datetime import datetime
+
+    from relay.ingress import Arrival
+    from relay.observer import Observer
+    from relay.routing import Route
+
+
+class Sink(Protocol):
+    """Sends to one destination.
+
+    A destination has one or more *streams* that each keep order (a hub's partitions). All
+    methods but `stream` raise `DeliveryError` and nothing else; none retries by itself.
+    """
+
+    async def open(self) -> None:
+        """Make ready to send, without sending; cheap when it is ready."""
+
+    def stream(self, event: Event) -> str:
+        """Return the stream that the event belongs on; the same for the same key."""
+
+    async def send(self, stream: str, events: Sequence[Event]) -> None:
+        """Send events of one stream in order; all are accepted, or the error says how many."""
+
+    async def close(self) -> None:
+        """Let go of connections; a later `open` makes new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a send is tried: waits that double, with jitter, inside a budget.
+
+    Attributes:
+        first: seconds before the second attempt.
+        longest: seconds that no wait exceeds.
+        budget: seconds from the first attempt after which no other is made; it must end well
+            before the host's `functionTimeout`.
+        attempt: seconds that one attempt may take.
+    """
+
+    first: float = 0.25
+    longest: float = 8.0
+    budget: float = 20.0
+    attempt: float = 30.0
+
+    def wait_after(self, attempts: int, elapsed: float) -> float | None:
+        """Return the seconds to wait after so many attempts, `None` to give up."""
+        full = min(self.first * 2.0 ** (attempts - 1), self.longest)
+        wait = full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+        return wait if elapsed + wait < self.budget else None
+
+
+NO_PATIENCE: Final = Patience(budget=0.0)
+"""One attempt: for what may just as well go on waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An event that its destination did not take.
+
+    Attributes:
+        error: the last one.
+        attempts: how often it was tried; 0 if it was not, because those before it failed.
+    """
+
+    arrival: Arrival
+    error: DeliveryError
+    attempts: int
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the event itself is at fault, so that sending it again is no use."""
+        return self.error.reason.traits.isolates_event
+
+    def dead_letter(self, time: datetime) -> DeadLetter:
+        """Return the dead letter of a failure that is final."""
+        refusal = self.error.refusal
+        detail = self.error.detail if refusal is None else str(refusal)
+        return DeadLetter(self.arrival, self.error.reason, detail, self.attempts, time)
+
+
+class Sender:
+    """Brings events to the sinks of their routes; what is not accepted comes back."""
+
+    def __init__(
+        self, sinks: Mapping[str, Sink], observe: Observer, patience: Patience | None = None
+    ) -> None:
+        self._sinks = sinks
+        self._observe = observe
+        self._patience = patience or Patience()
+
+    async def send(self, route: Route, arrivals: Sequence[Arrival]) -> list[Failure]:
+        """Send events of one route; return those not accepted, in order of arrival."""
+        sink = self._sinks[route.name]
+        opening = _Attempts(self._patience)
+        while (error := await self._open(sink)) is not None:
+            self._observe(Failed(route, error))
+            if not await opening.again(error):
+                return [Failure(arrival, error, opening.made) for arrival in arrivals]
+        streams = _by_stream(sink, arrivals)
+        sends = (self._send_stream(route, sink, *stream) for stream in streams.items())
+        failures = [failure for part in await asyncio.gather(*sends) for failure in part]
+        return sorted(failures, key=lambda failure: failure.arrival.place)
+
+    async def _send_stream(
+        self, route: Route, sink: Sink, stream: str, arrivals: Sequence[Arrival]
+    ) -> list[Failure]:
+        """Send one stream in order; halve the batch around a poison event until it is alone."""
+        failures: list[Failure] = []
+        rest, size = list(arrivals), len(arrivals)
+        attempts = _Attempts(self._patience)
+        while rest:
+            batch = rest[:size]
+            error = await self._send(sink, stream, batch)
+            accepted = len(batch) if error is None else error.accepted
+            if accepted:
+                self._observe(Delivered(route, rest[:accepted], attempts.made + 1))
+                rest, attempts = rest[accepted:], _Attempts(self._patience)
+            if error is None:
+                size *= 2
+                continue
+            self._observe(Failed(route, error))
+            suspects = min(error.suspects, len(batch) - accepted)
+            if error.reason.traits.isolates_event and suspects > 1:
+                size = suspects // 2
+            elif error.reason.traits.isolates_event:
+                failures.append(Failure(rest.pop(0), error, attempts.made + 1))
+            elif not await attempts.again(error):
+                return failures + _given_up(rest, len(batch), error, attempts.made)
+        return failures
+
+    async def _open(self, sink: Sink) -> DeliveryError | None:
+        return await self._outcome(sink.open())
+
+    async def _send(
+        self, sink: Sink, stream: str, batch: Sequence[Arrival]
+    ) -> DeliveryError | None:
+        events = [a.content for a in batch if isinstance(a.content, Event)]
+        return await self._outcome(sink.send(stream, events))
+
+    async def _outcome(self, action: Awaitable[None]) -> DeliveryError | None:
+        """Bound an action in time: an SDK that gets no answer waits for ever."""
+        try:
+            async with asyncio.timeout(self._patience.attempt):
+                await action
+        except DeliveryError as error:
+            return error
+        except TimeoutError:
+            seconds = self._patience.attempt
+            return DeliveryError(Reason.TIMEOUT, f"no answer within {seconds:g} seconds")
+        return None
+
+
+class _Attempts:
+    """Counts the attempts at one thing and waits between them."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._clock()
+        self.made = 0
+
+    async def again(self, error: DeliveryError) -> bool:
+        """Count a failed attempt; wait and say whether another one makes sense."""
+        self.made += 1
+        if not error.reason.traits.retried:
+            return False
+        wait = self._patience.wait_after(self.made, self._clock() - self._started)
+        if wait is None:
+            return False
+        await asyncio.sleep(wait)
+        return True
+
+
+def _by_stream(sink: Sink, arrivals: Sequence[Arrival]) -> dict[str, list[Arrival]]:
+    streams: dict[str, list[Arrival]] = {}
+    for arrival in arrivals:
+        if isinstance(arrival.content, Event):
+            streams.setdefault(sink.stream(arrival.content), []).append(arrival)
+    return streams
+
+
+def _given_up(
+    rest: Sequence[Arrival], tried: int, error: DeliveryError, attempts: int
+) -> list[Failure]:
+    """Blame the destination for everything left; only the first `tried` were really tried."""
+    return [
+        Failure(arrival, error, attempts if index < tried else 0)
+        for index, arrival in enumerate(rest)
+    ]

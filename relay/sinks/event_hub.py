@@ -1,0 +1,156 @@
+"""Sends to an event hub: large batches, each on the partition the service would choose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from azure.eventhub import EventData, TransportType
+from azure.eventhub.aio import EventHubProducerClient
+from azure.eventhub.exceptions import EventHubError
+
+from relay.failures import Reason
+from relay.formats import amqp_binding
+from relay.refusals import EVENT_HUBS_SENDER, Resource
+from relay.routing import key
+from relay.settings import Transport
+from relay.sinks.batches import LONGEST_MESSAGE_ID, fill
+from relay.sinks.errors import reason_of, translated
+from relay.sinks.key_hash import partition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from azure.eventhub import EventDataBatch
+
+    from relay.event import Event
+    from relay.identity import Identity
+    from relay.routing import Route
+    from relay.settings import Connection
+
+AUDIENCE: Final = "https://eventhubs.azure.net/"
+
+_KEEP_ALIVE: Final = 30
+"""Seconds between signs of life: the service closes a connection that was silent for 240."""
+_MAY_NOT_READ: Final = frozenset({Reason.FORBIDDEN, Reason.UNAUTHENTICATED})
+_BY_KEY: Final = "key:"
+
+
+class EventHubSink:
+    """Sends to one hub.
+
+    A stream is a partition's id. Where the hub's partitions may not be read, it is a key, and
+    the service places each key's batch; where the route wants no order, there is one stream
+    and the service spreads its batches.
+
+    Args:
+        route: whose destination it is.
+        connection: the hub's namespace.
+        identity: who sends.
+        ca_file: a CA to trust instead of the public ones.
+    """
+
+    def __init__(
+        self, route: Route, connection: Connection, identity: Identity, ca_file: str | None
+    ) -> None:
+        self._hub = route.destination.entity
+        self._ordered = route.ordered
+        self._connection = connection
+        self._identity = identity
+        self._ca_file = ca_file
+        self._client: EventHubProducerClient | None = None
+        self._partitions: tuple[str, ...] = ()
+        self._resource = _resource(connection, self._hub)
+
+    async def open(self) -> None:
+        """Get a token and learn the hub's partitions, if that has not happened yet."""
+        with translated(self._resource, self._identity):
+            await self._identity.check(AUDIENCE)
+            if self._ordered and not self._partitions:
+                self._partitions = await self._read_partitions()
+
+    async def _read_partitions(self) -> tuple[str, ...]:
+        try:
+            return tuple(await self._producer().get_partition_ids())
+        except EventHubError as error:
+            if reason_of(error) in _MAY_NOT_READ:
+                return ()  # it may still send: that is found out by sending
+            raise
+
+    def stream(self, event: Event) -> str:
+        """Return the partition of the event's key, or what stands in for it."""
+        if not self._ordered:
+            return ""
+        chosen = key(event)
+        if not self._partitions:
+            return _BY_KEY + chosen
+        return self._partitions[partition(chosen, len(self._partitions))]
+
+    async def send(self, stream: str, events: Sequence[Event]) -> None:
+        """Send events of one stream in as few batches as the link allows."""
+        accepted = 0
+        while accepted < len(events):
+            with translated(self._resource, self._identity, accepted=accepted):
+                await self._identity.check(AUDIENCE)
+                batch = await self._new_batch(stream)
+                count = fill(batch.add, message, events[accepted:])
+            with translated(self._resource, self._identity, accepted=accepted, suspects=count):
+                await self._producer().send_batch(batch)
+            accepted += count
+
+    async def _new_batch(self, stream: str) -> EventDataBatch:
+        producer = self._producer()
+        if stream.startswith(_BY_KEY):
+            return await producer.create_batch(partition_key=stream.removeprefix(_BY_KEY))
+        return await producer.create_batch(partition_id=stream or None)
+
+    async def close(self) -> None:
+        """Let go of connections; a later `open` makes new ones."""
+        client, self._client, self._partitions = self._client, None, ()
+        if client is not None:
+            await client.close()
+
+    def _producer(self) -> EventHubProducerClient:
+        if self._client is None:
+            self._client = EventHubProducerClient(
+                self._connection.namespace,
+                self._hub,
+                self._identity,
+                transport_type=_TRANSPORT[self._connection.transport],
+                connection_verify=self._ca_file,
+                keep_alive=_KEEP_ALIVE,
+                retry_total=0,
+                retry_backoff_factor=0,
+            )
+        return self._client
+
+
+_TRANSPORT: Final = {
+    Transport.AMQP: TransportType.Amqp,
+    Transport.WEB_SOCKETS: TransportType.AmqpOverWebsocket,
+}
+
+
+def message(event: Event) -> EventData:
+    """Write an event as Azure Digital Twins does, with its id as the message's."""
+    data = EventData(event.data)
+    data.properties = amqp_binding.encode(event)
+    if len(event.id) <= LONGEST_MESSAGE_ID:
+        data.message_id = event.id
+    if content_type := event.text(amqp_binding.CONTENT_TYPE):
+        data.content_type = content_type
+    return data
+
+
+def _resource(connection: Connection, hub: str) -> Resource:
+    account = connection.namespace.partition(".")[0]
+    if connection.resource_id:
+        account = connection.resource_id.rpartition("/")[2]
+    return Resource(
+        label=f"{account}/{hub}",
+        audience=AUDIENCE,
+        role=EVENT_HUBS_SENDER,
+        provider="Microsoft.EventHub/namespaces",
+        account=account,
+        path=f"/eventhubs/{hub}",
+        resource_id=connection.resource_id,
+    )

@@ -1,0 +1,143 @@
+"""Sends to a Service Bus queue or topic."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from azure.servicebus import ServiceBusMessage, TransportType
+from azure.servicebus.aio import ServiceBusClient
+
+from relay.formats import amqp_binding
+from relay.refusals import SERVICE_BUS_SENDER, Resource
+from relay.routing import Kind, key
+from relay.settings import Transport
+from relay.sinks.batches import LONGEST_MESSAGE_ID, fill
+from relay.sinks.errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from azure.servicebus.aio import ServiceBusSender
+
+    from relay.event import Event
+    from relay.identity import Identity
+    from relay.routing import Destination
+    from relay.settings import Connection
+
+AUDIENCE: Final = "https://servicebus.azure.net/"
+
+_FRESH: Final = 180.0
+"""Seconds for which an idle link is trusted; the service closes silent ones after 240."""
+_PATHS: Final = {Kind.QUEUE: "queues", Kind.TOPIC: "topics"}
+
+
+class ServiceBusSink:
+    """Sends to one queue or topic; it has one stream, in which all keeps its order.
+
+    Args:
+        destination: the entity, and whether messages carry a session id.
+        connection: its namespace.
+        identity: who sends.
+        ca_file: a CA to trust instead of the public ones.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        connection: Connection,
+        identity: Identity,
+        ca_file: str | None,
+    ) -> None:
+        self._destination = destination
+        self._connection = connection
+        self._identity = identity
+        self._ca_file = ca_file
+        self._client: ServiceBusClient | None = None
+        self._sender: ServiceBusSender | None = None
+        self._used = 0.0
+        self._resource = _resource(connection, destination)
+
+    async def open(self) -> None:
+        """Get a token, and a fresh link in place of one that sat idle for too long."""
+        with translated(self._resource, self._identity):
+            await self._identity.check(AUDIENCE)
+            if asyncio.get_running_loop().time() - self._used > _FRESH:
+                await self.close()
+
+    def stream(self, event: Event) -> str:  # noqa: ARG002 - all go one way
+        """Return the only stream."""
+        return ""
+
+    async def send(self, stream: str, events: Sequence[Event]) -> None:  # noqa: ARG002 - one
+        """Send events in as few batches as the link allows."""
+        accepted = 0
+        while accepted < len(events):
+            with translated(self._resource, self._identity, accepted=accepted):
+                await self._identity.check(AUDIENCE)
+                batch = await self._open_sender().create_message_batch()
+                count = fill(batch.add_message, self._message, events[accepted:])
+            with translated(self._resource, self._identity, accepted=accepted, suspects=count):
+                await self._open_sender().send_messages(batch)
+            accepted += count
+            self._used = asyncio.get_running_loop().time()
+
+    def _message(self, event: Event) -> ServiceBusMessage:
+        return message(event, session=self._destination.session)
+
+    async def close(self) -> None:
+        """Let go of the connection; a later `open` makes a new one."""
+        client, self._client, self._sender = self._client, None, None
+        if client is not None:
+            await client.close()
+
+    def _open_sender(self) -> ServiceBusSender:
+        if self._sender is None:
+            self._client = ServiceBusClient(
+                self._connection.namespace,
+                self._identity,
+                transport_type=_TRANSPORT[self._connection.transport],
+                connection_verify=self._ca_file,
+                retry_total=0,
+                retry_backoff_factor=0,
+            )
+            entity = self._destination.entity
+            self._sender = (
+                self._client.get_queue_sender(entity)
+                if self._destination.kind is Kind.QUEUE
+                else self._client.get_topic_sender(entity)
+            )
+            self._used = asyncio.get_running_loop().time()
+        return self._sender
+
+
+_TRANSPORT: Final = {
+    Transport.AMQP: TransportType.Amqp,
+    Transport.WEB_SOCKETS: TransportType.AmqpOverWebsocket,
+}
+
+
+def message(event: Event, *, session: bool) -> ServiceBusMessage:
+    """Write an event as Azure Digital Twins does, with its id as the message's."""
+    return ServiceBusMessage(
+        event.data,
+        application_properties=amqp_binding.encode(event),
+        content_type=event.text(amqp_binding.CONTENT_TYPE) or None,
+        message_id=event.id if len(event.id) <= LONGEST_MESSAGE_ID else None,
+        session_id=key(event) if session else None,
+    )
+
+
+def _resource(connection: Connection, destination: Destination) -> Resource:
+    account = connection.namespace.partition(".")[0]
+    if connection.resource_id:
+        account = connection.resource_id.rpartition("/")[2]
+    return Resource(
+        label=f"{account}/{destination.entity}",
+        audience=AUDIENCE,
+        role=SERVICE_BUS_SENDER,
+        provider="Microsoft.ServiceBus/namespaces",
+        account=account,
+        path=f"/{_PATHS[destination.kind]}/{destination.entity}",
+        resource_id=connection.resource_id,
+    )

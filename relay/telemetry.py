@@ -1,0 +1,155 @@
+"""What the relay tells operators: metrics by OpenTelemetry, logs with fixed names.
+
+Every name stands here. They follow the semantic conventions for messaging where those have one;
+what is ours begins with `relay.`. No metric carries an id, a subject or a twin.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import metrics
+
+from relay.health import State
+from relay.observer import (
+    DeadLettered,
+    Delivered,
+    Fact,
+    Failed,
+    MalformedKept,
+    Redriven,
+    Unrouted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.metrics import MeterProvider
+
+    from relay.dead_letters import DeadLetter
+    from relay.failures import DeliveryError
+    from relay.health import RouteHealth
+    from relay.routing import Route
+
+SCOPE: Final = "relay"
+
+ROUTE: Final = "relay.route.name"
+OUTCOME: Final = "relay.outcome"
+ERROR_TYPE: Final = "error.type"
+DESTINATION: Final = "messaging.destination.name"
+
+_log: Final = logging.getLogger("relay")
+
+
+class Telemetry:
+    """Counts and logs facts; an `Observer`.
+
+    Args:
+        provider: where metrics go; the global one if none is given.
+    """
+
+    def __init__(self, provider: MeterProvider | None = None) -> None:
+        meter = metrics.get_meter(SCOPE, meter_provider=provider)
+        self._events = meter.create_counter(
+            "relay.events", unit="{event}", description="Events by how they were settled"
+        )
+        self._refusals = meter.create_counter(
+            "relay.authorization.failures",
+            unit="{failure}",
+            description="Refusals by destinations, by cause",
+        )
+        self._healthy = meter.create_gauge(
+            "relay.route.healthy", description="1 while the route delivers, else 0"
+        )
+
+    def __call__(self, fact: Fact) -> None:
+        """Hear a fact."""
+        match fact:
+            case Delivered(route, arrivals, attempts):
+                self._count(len(arrivals), "delivered", route)
+                _tell("relay.delivered", route, count=len(arrivals), attempts=attempts)
+            case Failed(route, error):
+                self._failed(route, error)
+            case DeadLettered(route, letters):
+                self._dead_lettered(route, letters)
+            case Redriven(route, count):
+                self._count(count, "redriven", route)
+                _tell("relay.redriven", route, count=count)
+            case MalformedKept(letters):
+                self._events.add(len(letters), {OUTCOME: "malformed"})
+                _log.warning(
+                    "relay.malformed",
+                    extra={"count": len(letters), "detail": letters[0].detail},
+                )
+            case Unrouted(count):
+                self._events.add(count, {OUTCOME: "unrouted"})
+
+    def route_state(self, health: RouteHealth) -> None:
+        """Hear that a route has come into another state."""
+        self._healthy.set(
+            health.state in {State.HEALTHY, State.DEGRADED}, {ROUTE: health.route}
+        )
+        _log.warning(
+            "relay.route_state",
+            extra={
+                "route": health.route,
+                "state": health.state.value,
+                "reason": health.reason.value if health.reason else None,
+                "since": health.since.isoformat(),
+                "detail": health.detail,
+            },
+        )
+
+    def _count(self, count: int, outcome: str, route: Route) -> None:
+        self._events.add(count, {OUTCOME: outcome, ROUTE: route.name})
+
+    def _failed(self, route: Route, error: DeliveryError) -> None:
+        refusal = error.refusal
+        if refusal is None:
+            _log.warning(
+                "relay.attempt_failed",
+                extra={
+                    "route": route.name,
+                    "reason": error.reason.value,
+                    "detail": error.detail,
+                },
+            )
+            return
+        attributes = {
+            ROUTE: route.name,
+            ERROR_TYPE: error.reason.value,
+            DESTINATION: route.destination.entity,
+        }
+        self._refusals.add(1, attributes)
+        _log.error(
+            "relay.refused",
+            extra={
+                "route": route.name,
+                "reason": refusal.reason.value,
+                "identity": refusal.identity,
+                "client_id": refusal.client_id,
+                "object_id": refusal.object_id,
+                "destination": refusal.destination,
+                "audience": refusal.audience,
+                "role": refusal.role,
+                "role_id": refusal.role_id,
+                "scope": refusal.scope,
+                "cause": refusal.cause,
+                "remedy": refusal.remedy,
+                "detail": error.detail,
+            },
+        )
+
+    def _dead_lettered(self, route: Route, letters: Sequence[DeadLetter]) -> None:
+        self._count(len(letters), "dead_lettered", route)
+        for reason, count in Counter(letter.reason for letter in letters).items():
+            _log.warning(
+                "relay.dead_lettered",
+                extra={"route": route.name, "count": count, "reason": reason.value},
+            )
+
+
+def _tell(name: str, route: Route, **values: int) -> None:
+    _log.info(name, extra={"route": route.name, **values})
