@@ -30,9 +30,7 @@ class TlsFiles:
 def issue(directory: Path, names: Sequence[str]) -> TlsFiles:
     """Write a new authority and a certificate for `names` (host names or addresses)."""
     directory.mkdir(parents=True, exist_ok=True)
-    files = TlsFiles(
-        directory / "ca.pem", directory / "server.pem", directory / "server-key.pem"
-    )
+    files = _files(directory)
     authority = trustme.CA(organization_name="Twin Relay lab")
     server = authority.issue_cert(*names)
     authority.cert_pem.write_to_path(files.ca_file)
@@ -40,3 +38,23 @@ def issue(directory: Path, names: Sequence[str]) -> TlsFiles:
     files.key_file.touch(mode=0o600)
     server.private_key_pem.write_to_path(files.key_file)
     return files
+
+
+def kept(directory: Path, names: Sequence[str]) -> TlsFiles:
+    """Return what an earlier start issued for the same names, or issue anew.
+
+    With the authority that they know, clients go on when the lab is restarted.
+    """
+    said = directory / "names"
+    wanted = "\n".join(names)
+    if said.exists() and said.read_text() == wanted:
+        return _files(directory)
+    files = issue(directory, names)
+    said.write_text(wanted)
+    return files
+
+
+def _files(directory: Path) -> TlsFiles:
+    return TlsFiles(
+        directory / "ca.pem", directory / "server.pem", directory / "server-key.pem"
+    )

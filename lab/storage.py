@@ -28,7 +28,7 @@ from lab.blob_answers import (
     bad_token,
 )
 from lab.identity.directory import Principal
-from lab.identity.roles import SUBSCRIPTION
+from lab.identity.roles import storage_scope
 from lab.identity.tokens import TokenRefused
 from lab.misbehaviour import HttpFault, Misbehaviour
 from lab.serving import HttpServer
@@ -89,9 +89,7 @@ class Storage:
         account: str = "twinrelaylab",
     ) -> None:
         self.account = account
-        self.resource_id = (
-            f"{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts/{account}"
-        )
+        self.resource_id = storage_scope(account)
         self.azurite = Azurite(tls, account=account, state_dir=state_dir)
         self._directory = directory
         self._tls = tls
@@ -110,7 +108,7 @@ class Storage:
 
     def container_id(self, container: str) -> str:
         """Return the ARM id of a container: the narrowest scope of a role."""
-        return f"{self.resource_id}/blobServices/default/containers/{container}"
+        return storage_scope(self.account, container)
 
     async def start(self) -> None:
         """Start Azurite and listen.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lab.identity.directory import Assignment, Directory, Principal, UnknownNameError
 from lab.identity.endpoint import IdentityEndpoint
-from lab.identity.roles import ROLES, SUBSCRIPTION, Role, covers, role
+from lab.identity.roles import RESOURCE_GROUP, ROLES, Role, covers, role
 from lab.identity.tokens import Claims, SigningKey, TokenRefused
 
 __all__ = [
+    "RESOURCE_GROUP",
     "ROLES",
-    "SUBSCRIPTION",
     "Assignment",
     "Claims",
     "Directory",

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
-from lab.identity.roles import ROLES, SUBSCRIPTION, Role, covers, role
+from lab.identity.roles import RESOURCE_GROUP, ROLES, Role, covers, role
 from lab.identity.tokens import Claims, SigningKey, expired
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def _key(assignment: Assignment) -> tuple[str, str, str]:
 def _resource_id(name: str, app: str, *, system_assigned: bool) -> str:
     kind = "ManagedIdentity/userAssignedIdentities"
     return (
-        f"{SUBSCRIPTION}/providers/Microsoft.Web/sites/{app}"
+        f"{RESOURCE_GROUP}/providers/Microsoft.Web/sites/{app}"
         if system_assigned
-        else f"{SUBSCRIPTION}/providers/Microsoft.{kind}/{name}"
+        else f"{RESOURCE_GROUP}/providers/Microsoft.{kind}/{name}"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-SUBSCRIPTION: Final = (
+RESOURCE_GROUP: Final = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/twin-relay-lab"
 )
 """Where everything in the lab lives: the beginning of every resource id."""
@@ -89,6 +89,12 @@ def role(wanted: str) -> Role | None:
     return next(
         (each for each in ROLES if wanted.lower() in {each.id, each.name.lower()}), None
     )
+
+
+def storage_scope(account: str, container: str = "") -> str:
+    """Return the resource id of a storage account, or of a container in it."""
+    scope = f"{RESOURCE_GROUP}/providers/Microsoft.Storage/storageAccounts/{account}"
+    return f"{scope}/blobServices/default/containers/{container}" if container else scope
 
 
 def covers(scope: str, resource: str) -> bool:

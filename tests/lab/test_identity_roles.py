@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.identity import ROLES, SUBSCRIPTION, Directory, UnknownNameError, covers, role
+from lab.identity import RESOURCE_GROUP, ROLES, Directory, UnknownNameError, covers, role
 
-HUB = f"{SUBSCRIPTION}/providers/Microsoft.EventHub/namespaces/ingress/eventhubs/twin-events"
-NAMESPACE = f"{SUBSCRIPTION}/providers/Microsoft.EventHub/namespaces/ingress"
+HUB = f"{RESOURCE_GROUP}/providers/Microsoft.EventHub/namespaces/ingress/eventhubs/twin-events"
+NAMESPACE = f"{RESOURCE_GROUP}/providers/Microsoft.EventHub/namespaces/ingress"
 SENDER = "2b629674-e913-4c01-ae53-ef4638d8f975"
 
 
@@ -14,7 +14,7 @@ SENDER = "2b629674-e913-4c01-ae53-ef4638d8f975"
     [
         pytest.param(HUB, HUB, True, id="a scope covers itself"),
         pytest.param(NAMESPACE, HUB, True, id="a namespace covers its hubs"),
-        pytest.param(SUBSCRIPTION, HUB, True, id="a resource group covers all that is in it"),
+        pytest.param(RESOURCE_GROUP, HUB, True, id="a resource group covers all that is in it"),
         pytest.param(HUB.upper(), HUB, True, id="case makes no difference"),
         pytest.param(NAMESPACE + "/", HUB, True, id="nor does a trailing slash"),
         pytest.param(HUB, NAMESPACE, False, id="a hub does not cover its namespace"),

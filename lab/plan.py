@@ -1,0 +1,214 @@
+"""What a local Azure holds, as a value: apps, namespaces, roles, containers. The plant's."""
+
+from __future__ import annotations
+
+import random
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lab.identity.roles import storage_scope
+from lab.messaging.model import Hub, Namespace, Queue, Subscription, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+AMQPS_PORT: Final = 5671
+
+ACCOUNT: Final = "twinrelaylab"
+DEAD_LETTERS: Final = "dead-letters"
+HOST_CONTAINER: Final = "azure-webjobs-eventhub"
+"""Where the Functions host keeps its checkpoints."""
+
+_BLOCKS_TRIED: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An app's settings for a namespace: `<NAME>__fullyQualifiedNamespace` and so on.
+
+    Attributes:
+        name: the settings' prefix.
+        namespace: the namespace's name in the plan.
+        identity: the user-assigned identity to use; `""` for the app's own.
+    """
+
+    name: str
+    namespace: str
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobConnection:
+    """An app's settings for the storage account: `<NAME>__blobServiceUri` and so on.
+
+    Attributes:
+        name: the settings' prefix.
+        container: what `<NAME>_CONTAINER` says; `""` for no such setting.
+    """
+
+    name: str
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A compute resource that holds identities.
+
+    Attributes:
+        name: its name, and that of its system-assigned identity.
+        user_assigned: the names of the other identities that it holds.
+        connections: the namespaces that it knows.
+        blobs: in what roles it knows the storage account.
+        settings: further settings, by name.
+    """
+
+    name: str
+    user_assigned: tuple[str, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    blobs: tuple[BlobConnection, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role assignment: identity and role by name, scope by resource id."""
+
+    identity: str
+    role: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a local Azure starts with."""
+
+    apps: tuple[App, ...]
+    namespaces: tuple[Namespace, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    containers: tuple[str, ...] = ()
+    account: str = ACCOUNT
+
+
+def free_block() -> str:
+    """Return the beginning of loopback addresses that nobody serves AMQP on, such as 127.8.9.
+
+    AMQP's port is always 5671, so labs that run side by side differ in their addresses.
+
+    Raises:
+        OSError: none was found, as on systems where only 127.0.0.1 can be bound.
+    """
+    for _ in range(_BLOCKS_TRIED):
+        block = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}"  # noqa: S311 - no secret
+        if _is_free(f"{block}.2"):
+            return block
+    raise OSError(
+        f"no loopback address is free for port {AMQPS_PORT}; this needs Linux, where all of "
+        "127.0.0.0/8 can be bound"
+    )
+
+
+def plant_plan(block: str) -> Plan:
+    """Return the plan of the plant: what the demo and `lab up` run.
+
+    Twin events come in by the namespace `ingress`, and go out to `analytics` and `operations`.
+    Every app has the narrowest roles that its job allows.
+
+    Args:
+        block: the beginning of the namespaces' addresses, such as `127.0.0`.
+    """
+    ingress = Namespace(
+        "ingress",
+        "eventhubs",
+        f"{block}.2",
+        (Hub("twin-events", consumer_groups=("$Default", "relay", "audit")),),
+    )
+    analytics = Namespace(
+        "analytics",
+        "eventhubs",
+        f"{block}.3",
+        (
+            Hub("twin-changes", consumer_groups=("$Default", "audit")),
+            Hub("telemetry", consumer_groups=("$Default", "audit")),
+        ),
+    )
+    operations = Namespace(
+        "operations",
+        "servicebus",
+        f"{block}.4",
+        (
+            Queue("alarms", session=True),
+            Topic("lifecycle", (Subscription("audit", session=True),)),
+        ),
+    )
+    return Plan(
+        apps=(_RELAY, _DIGITAL_TWINS, _AUDITOR),
+        namespaces=(ingress, analytics, operations),
+        grants=(
+            *_relay_grants(ingress, analytics, operations),
+            Grant("digital-twins", _HUB_SENDER, ingress.scope("eventhubs", "twin-events")),
+            *_audit_grants(ingress, analytics, operations),
+        ),
+        containers=(DEAD_LETTERS, HOST_CONTAINER),
+    )
+
+
+_HUB_SENDER: Final = "Azure Event Hubs Data Sender"
+_HUB_RECEIVER: Final = "Azure Event Hubs Data Receiver"
+_BUS_SENDER: Final = "Azure Service Bus Data Sender"
+_BUS_RECEIVER: Final = "Azure Service Bus Data Receiver"
+
+_RELAY: Final = App(
+    "relay",
+    user_assigned=("relay-operations",),
+    connections=(
+        Connection("INGRESS", "ingress"),
+        Connection("ANALYTICS", "analytics"),
+        Connection("OPERATIONS", "operations", "relay-operations"),
+    ),
+    blobs=(BlobConnection("DEAD_LETTERS", DEAD_LETTERS), BlobConnection("AzureWebJobsStorage")),
+    settings=(("INGRESS_EVENT_HUB", "twin-events"), ("INGRESS_CONSUMER_GROUP", "relay")),
+)
+_DIGITAL_TWINS: Final = App(
+    "digital-twins",
+    connections=(Connection("INGRESS", "ingress"),),
+    settings=(("INGRESS_EVENT_HUB", "twin-events"),),
+)
+_AUDITOR: Final = App(
+    "auditor",
+    connections=(
+        Connection("INGRESS", "ingress"),
+        Connection("ANALYTICS", "analytics"),
+        Connection("OPERATIONS", "operations"),
+    ),
+    blobs=(BlobConnection("DEAD_LETTERS", DEAD_LETTERS),),
+)
+
+
+def _relay_grants(
+    ingress: Namespace, analytics: Namespace, operations: Namespace
+) -> Iterable[Grant]:
+    yield Grant("relay", _HUB_RECEIVER, ingress.scope("eventhubs", "twin-events"))
+    for hub in analytics.entities:
+        yield Grant("relay", _HUB_SENDER, analytics.scope("eventhubs", hub.name))
+    yield Grant("relay-operations", _BUS_SENDER, operations.scope("queues", "alarms"))
+    yield Grant("relay-operations", _BUS_SENDER, operations.scope("topics", "lifecycle"))
+    yield Grant("relay", "Storage Blob Data Contributor", storage_scope(ACCOUNT, DEAD_LETTERS))
+    yield Grant("relay", "Storage Blob Data Owner", storage_scope(ACCOUNT, HOST_CONTAINER))
+
+
+def _audit_grants(*namespaces: Namespace) -> Iterable[Grant]:
+    """The auditor reads everything: it counts what arrived."""
+    for namespace in namespaces:
+        receiver = _HUB_RECEIVER if namespace.service == "eventhubs" else _BUS_RECEIVER
+        yield Grant("auditor", receiver, namespace.resource_id)
+    yield Grant("auditor", "Storage Blob Data Reader", storage_scope(ACCOUNT))
+
+
+def _is_free(address: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, AMQPS_PORT))
+        except OSError:
+            return False
+        return True
