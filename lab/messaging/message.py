@@ -129,10 +129,15 @@ class Message:
             )
         )
 
-    def annotated(self, **changes: Value) -> Message:
-        """Return the message with more annotations: `x_opt_offset` sets `x-opt-offset`."""
-        added = {name.replace("_", "-"): value for name, value in changes.items()}
-        return replace(self, annotations={**self.annotations, **added})
+    def annotated(
+        self, annotations: Mapping[str, Value], delivery: Mapping[str, Value] | None = None
+    ) -> Message:
+        """Return the message with more message annotations, and delivery annotations."""
+        return replace(
+            self,
+            annotations={**self.annotations, **annotations},
+            delivery_annotations={**self.delivery_annotations, **(delivery or {})},
+        )
 
     def value(self) -> Value:
         """Return what an amqp-value body holds, `None` when the body is something else."""

@@ -101,6 +101,7 @@ class LinkRequest:
         capabilities: the desired capabilities.
         send_mode: 0 unsettled, 1 settled (Service Bus: receive and delete), 2 mixed.
         receive_mode: 0 first, 1 second.
+        client_address: the client's own end of the link, where it wants replies.
     """
 
     name: str
@@ -110,6 +111,7 @@ class LinkRequest:
     capabilities: tuple[str, ...] = ()
     send_mode: int = 2
     receive_mode: int = 0
+    client_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
