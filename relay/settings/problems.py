@@ -1,0 +1,50 @@
+"""Everything wrong with the settings, collected and said at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the settings: where, what, and what to do. Never a value."""
+
+    setting: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.what}. {self.remedy}"
+
+
+class SettingsError(Exception):
+    """The relay can't start; `problems` holds every reason, and so does the message."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {number}. {p}" for number, p in enumerate(self.problems, 1))
+        super().__init__(f"Twin Relay can't start: its settings need mending.\n{lines}")
+
+
+class Problems:
+    """Collects problems while settings are read on, so that all are found in one go."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def add(self, setting: str, what: str, remedy: str) -> None:
+        """Note one thing wrong."""
+        self._found.append(Problem(setting, what, remedy))
+
+    def raise_if_any(self) -> None:
+        """Stop here if anything is wrong.
+
+        Raises:
+            SettingsError: with all of it.
+        """
+        if self._found:
+            raise SettingsError(self._found)
