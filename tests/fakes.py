@@ -1,0 +1,173 @@
+"""Stand-ins for the ports of the event path, each held to its contract by tests of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from relay.dead_letters import DeadLetter, Fate, Parcel
+from relay.dead_letters.letters import decode, encode, lane_mark
+from relay.event import AttributeValue, Event
+from relay.failures import DeliveryError, Reason
+from relay.filters import compile as compile_filter
+from relay.ingress import Arrival, Malformed
+from relay.routing import Destination, Kind, Route, key
+
+NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
+
+
+def an_event(*, data: bytes = b'{"rpm":1450}', **attributes: AttributeValue) -> Event:
+    """Return a twin update with some attributes changed."""
+    return Event(
+        {
+            "specversion": "1.0",
+            "id": "5d4c",
+            "source": "plant-a.api.weu.digitaltwins.azure.net",
+            "type": "Microsoft.DigitalTwins.Twin.Update",
+            "subject": "pump-17",
+            "datacontenttype": "application/json",
+            **attributes,
+        },
+        data,
+    )
+
+
+def an_arrival(
+    content: Event | Malformed | None = None, *, lane: str = "twin-events/0", sequence: int = 0
+) -> Arrival:
+    """Return an arrival of an event, by default of `an_event` with the sequence as its id."""
+    return Arrival(lane, sequence, 0, NOON, content or an_event(id=str(sequence)))
+
+
+def a_route(name: str = "twin-changes", *, wants: str = "true", ordered: bool = True) -> Route:
+    """Return a route to a hub."""
+    destination = Destination("ANALYTICS", Kind.EVENT_HUB, name)
+    return Route(name, compile_filter(wants), destination, ordered)
+
+
+@dataclass
+class MemorySink:
+    """A destination in memory, with as many streams as asked for.
+
+    Attributes:
+        accepted: what it took, by stream.
+        faults: asked before each send and open; an error it returns is raised.
+        poison: whether an event is at fault; a batch with one is refused whole.
+        largest_batch: how many events it takes at once.
+    """
+
+    streams: int = 1
+    largest_batch: int = 100
+    faults: Callable[[], DeliveryError | None] = lambda: None
+    poison: Callable[[Event], bool] = lambda _: False
+    accepted: dict[str, list[Event]] = field(default_factory=dict)
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything accepted, stream after stream."""
+        return [event for stream in self.accepted.values() for event in stream]
+
+    async def open(self) -> None:
+        await asyncio.sleep(0)
+        self._fail(0)
+
+    def stream(self, event: Event) -> str:
+        return str(sum(key(event).encode()) % self.streams)
+
+    async def send(self, stream: str, events: Sequence[Event]) -> None:
+        for start in range(0, len(events), self.largest_batch):
+            await asyncio.sleep(0)
+            self._fail(start)
+            batch = events[start : start + self.largest_batch]
+            if any(self.poison(event) for event in batch):
+                raise DeliveryError(
+                    Reason.REJECTED, "a poison event", accepted=start, suspects=len(batch)
+                )
+            self.accepted.setdefault(stream, []).extend(batch)
+
+    def _fail(self, accepted: int) -> None:
+        error = self.faults()
+        if error is not None:
+            raise DeliveryError(error.reason, error.detail, accepted=accepted)
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+
+@dataclass
+class MemoryDeadLetters:
+    """Blob storage in memory: blobs by name, as the text that would be stored.
+
+    Attributes:
+        faults: asked before each call; an error it returns is raised.
+    """
+
+    blobs: dict[str, str] = field(default_factory=dict)
+    faults: Callable[[], DeliveryError | None] = lambda: None
+    _versions: dict[str, int] = field(default_factory=dict)
+
+    async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
+        await self._answer()
+        self._write(name, letters, route)
+
+    async def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
+        await self._answer()
+        mark = "" if lane is None else lane_mark(lane)
+        for name in sorted(self.blobs):
+            last = name.rpartition("/")[2]
+            if not name.startswith(f"{route}/") or not last.startswith(mark):
+                continue
+            if last.endswith(f".{Fate.WAITING}.json") and name in self.blobs:
+                await self._answer()
+                yield Parcel(name, str(self._versions[name]), decode(self.blobs[name]))
+
+    async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
+        await self._answer()
+        if str(self._versions.get(parcel.name)) == parcel.version:
+            self._write(parcel.name, letters, route)
+
+    async def remove(self, parcel: Parcel) -> None:
+        await self._answer()
+        if str(self._versions.get(parcel.name)) == parcel.version:
+            del self.blobs[parcel.name], self._versions[parcel.name]
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+    def letters(self, fate: Fate | None = None) -> list[DeadLetter]:
+        """Return what is stored, in order of the blobs' names."""
+        names = sorted(n for n in self.blobs if fate is None or n.endswith(f".{fate}.json"))
+        return [letter for name in names for letter in decode(self.blobs[name])]
+
+    def _write(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
+        self.blobs[name] = encode(letters, route)
+        self._versions[name] = self._versions.get(name, 0) + 1
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        error = self.faults()
+        if error is not None:
+            raise error
+
+
+def failing(*reasons: Reason | None) -> Callable[[], DeliveryError | None]:
+    """Fail for these reasons one after the other (`None` is no failure), then no more."""
+    return failing_in_turn(reasons)
+
+
+def failing_in_turn(reasons: Iterable[Reason | None]) -> Callable[[], DeliveryError | None]:
+    """Fail for reasons as they come, then no more."""
+    left = iter(reasons)
+
+    def fail() -> DeliveryError | None:
+        reason = next(left, None)
+        return None if reason is None else DeliveryError(reason, f"it was {reason}")
+
+    return fail
+
+
+def always(reason: Reason) -> Callable[[], DeliveryError | None]:
+    """Fail for ever."""
+    return lambda: DeliveryError(reason, f"it is {reason}")
