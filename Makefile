@@ -1,0 +1,62 @@
+# Every target does all its own set-up on a fresh clone.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.13
+VENV := .venv
+BIN := $(VENV)/bin
+SET_UP := $(VENV)/.done
+AZURITE := lab/node_modules/.done
+CODE := relay lab bench tests function_app.py
+
+.PHONY: help demo lab test check fix lock clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+
+demo: $(SET_UP) $(AZURITE) ## Watch twin events flow on a local Azure; JSON=1 prints JSON lines
+	@$(BIN)/python -m lab.demo $(if $(JSON),--json)
+
+lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the settings to use it
+	@$(BIN)/python -m lab up
+
+test: $(SET_UP) $(AZURITE) ## Run the tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+check: $(SET_UP) $(AZURITE) ## Check format, lint, types and tests; writes nothing
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy relay lab function_app.py
+	@$(MAKE) --no-print-directory test
+
+fix: $(SET_UP) ## Format, and mend what the linter can
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
+lock: $(SET_UP) ## Pin every requirement anew
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header \
+		--no-emit-index-url --no-emit-find-links requirements-dev.txt -o requirements-dev.lock
+
+clean: ## Remove what the other targets made
+	@rm -rf $(VENV) lab/node_modules .lab .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(SET_UP): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
+		echo "Twin Relay needs Python 3.13, and '$(PYTHON)' is not it: install it (for example" \
+			"'pyenv install 3.13' or 'brew install python@3.13') or say PYTHON=/path/to/python3.13" >&2; \
+		exit 1; }
+	@echo "Setting up Python: a virtual environment in $(VENV), about 15 s"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-dev.lock 2> >(grep -v '^WARNING: Location' >&2)
+	@touch $@
+
+$(AZURITE): lab/package-lock.json
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null || { \
+		echo "The local Azure needs Node.js 20 or newer for Azurite: install it, then again" >&2; \
+		exit 1; }
+	@echo "Setting up Azurite, the storage of the local Azure, about 15 s"
+	@npm ci --prefix lab --silent --no-audit --no-fund
+	@touch $@
