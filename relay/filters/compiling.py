@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Final, assert_never
 
-from relay.filters.literals import instant, pointer
+from relay.filters.literals import instant
 from relay.filters.syntax import (
     AllOf,
     AnyOf,
@@ -63,7 +63,8 @@ def _condition(node: Condition) -> Holds:
     match node:
         case Constant(answer):
             return lambda _view: answer
-        case PatchTouches(wanted):
+        case PatchTouches(pointer):
+            wanted = f"{pointer}/"
             return lambda view: _touches(view.body, wanted)
         case Comparison(operand, operator, value):
             return _asked(operand, _comparison(operand, operator, value.value))
@@ -186,21 +187,21 @@ def _instant(found: Json) -> tuple[int, str] | None:
     return instant(found) if isinstance(found, str) else None
 
 
-def _touches(body: Json, wanted: Sequence[str]) -> bool:
-    """Whether an operation of the body's patch is at the pointer, above it or below it."""
+def _touches(body: Json, wanted: str) -> bool:
+    """Whether an operation of the body's patch is at the place, above it or below it.
+
+    Escapes are canonical in JSON Pointer, so that the texts compare as what they mean; `wanted`
+    ends in a slash, so that `/temp` isn't above `/temperature`.
+    """
     patch = body.get("patch") if isinstance(body, dict) else None
     if not isinstance(patch, list):
         return False
     return any(_related(operation, wanted) for operation in patch)
 
 
-def _related(operation: Json, wanted: Sequence[str]) -> bool:
+def _related(operation: Json, wanted: str) -> bool:
     path = operation.get("path") if isinstance(operation, dict) else None
     if not isinstance(path, str):
         return False
-    try:
-        touched = pointer(path)
-    except ValueError:
-        return False
-    shorter = min(len(touched), len(wanted))
-    return touched[:shorter] == tuple(wanted[:shorter])
+    touched = f"{path}/"
+    return touched.startswith(wanted) or wanted.startswith(touched)

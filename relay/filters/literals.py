@@ -15,7 +15,7 @@ _TIMESTAMP: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))",
     re.ASCII,
 )
-_STRAY_TILDE: Final = re.compile("~(?![01])")
+_POINTER: Final = re.compile("(?:/(?:[^~/]|~[01])*+)*+")
 
 
 def unquote(token: str) -> str:
@@ -66,12 +66,6 @@ def instant(text: str) -> Instant | None:
     return seconds, (match[7] or "").rstrip("0")
 
 
-def pointer(text: str) -> tuple[str, ...]:
-    """Return the segments of a JSON Pointer (RFC 6901), unescaped.
-
-    Raises:
-        ValueError: neither empty nor beginning with `/`, or a `~` that escapes nothing.
-    """
-    if (text and not text.startswith("/")) or _STRAY_TILDE.search(text):
-        raise ValueError(text)
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
+def is_pointer(text: str) -> bool:
+    """Whether a text is a JSON Pointer (RFC 6901)."""
+    return _POINTER.fullmatch(text) is not None

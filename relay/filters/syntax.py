@@ -94,9 +94,9 @@ class TextTest:
 
 @dataclass(frozen=True, slots=True)
 class PatchTouches:
-    """`PATCH_TOUCHES('/a/b')`: the pointer's segments, unescaped."""
+    """`PATCH_TOUCHES('/a/b')`."""
 
-    pointer: tuple[str, ...]
+    pointer: str
     span: Span
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 from lark import Transformer
 
 from relay.filters.errors import Mistake
-from relay.filters.literals import instant, number, pointer, unquote
+from relay.filters.literals import instant, is_pointer, number, unquote
 from relay.filters.syntax import (
     AllOf,
     AnyOf,
@@ -130,16 +130,15 @@ class Tree(Transformer["Token", "Node"]):
     def patch_touches(self, parts: tuple[Token, Token, Token, Token]) -> PatchTouches:
         """Build `PATCH_TOUCHES('/a')`."""
         name, _, text, right = parts
-        try:
-            segments = pointer(_text(text))
-        except ValueError:
+        pointer = _text(text)
+        if not is_pointer(pointer):
             raise Mistake(
                 span_of(text),
                 "this is no JSON Pointer",
                 "A property's pointer begins with /, as in '/motor/temperature'; "
                 "~ is written ~0 and a / in a name ~1.",
-            ) from None
-        return PatchTouches(segments, span_of(name).to(span_of(right)))
+            )
+        return PatchTouches(pointer, span_of(name).to(span_of(right)))
 
     def attribute(self, parts: list[Token]) -> Attribute:
         """Build a field by its bare name."""
