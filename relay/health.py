@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from relay.dead_letters import Fate
 from relay.failures import Fault
 from relay.observer import DeadLettered, Delivered, Fact, Failed, Redriven
 
@@ -84,9 +85,9 @@ class Health:
                 ):
                     self._enter(State.DEGRADED, route.name, error.reason, error.detail)
             case DeadLettered(route, letters):
-                waiting = [x for x in letters if not x.reason.traits.isolates_event]
-                if waiting:
-                    last = waiting[-1]
+                tried = [x for x in letters if x.attempts and x.fate is Fate.WAITING]
+                if tried:
+                    last = tried[-1]
                     self._enter(state_for(last.reason), route.name, last.reason, last.detail)
             case _:
                 pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from azure.servicebus import ServiceBusMessage, TransportType
@@ -16,7 +17,7 @@ from relay.sinks.batches import LONGEST_MESSAGE_ID, fill
 from relay.sinks.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from azure.servicebus.aio import ServiceBusSender
 
@@ -56,14 +57,27 @@ class ServiceBusSink:
         self._client: ServiceBusClient | None = None
         self._sender: ServiceBusSender | None = None
         self._used = 0.0
+        self._is_broken = False
+        self._turn = asyncio.Lock()  # an SDK sender takes one call at a time
         self._resource = _resource(connection, destination)
 
     async def open(self) -> None:
-        """Get a token, and a fresh link in place of one that sat idle for too long."""
+        """Get a token; the link is made by the first send."""
         with translated(self._resource, self._identity):
             await self._identity.check(AUDIENCE)
-            if asyncio.get_running_loop().time() - self._used > _FRESH:
-                await self.close()
+
+    async def _freshen(self) -> None:
+        """Let go of a link that sat idle for too long, or whose last call never ended."""
+        idle = asyncio.get_running_loop().time() - self._used
+        if idle > _FRESH or self._is_broken:
+            await self.close()
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """Trust the link again only when a call over it has ended well."""
+        self._is_broken = True
+        yield
+        self._is_broken, self._used = False, asyncio.get_running_loop().time()
 
     def stream(self, event: Event) -> str:  # noqa: ARG002 - all go one way
         """Return the only stream."""
@@ -71,16 +85,24 @@ class ServiceBusSink:
 
     async def send(self, stream: str, events: Sequence[Event]) -> None:  # noqa: ARG002 - one
         """Send events in as few batches as the link allows."""
+        async with self._turn:
+            await self._send(events)
+
+    async def _send(self, events: Sequence[Event]) -> None:
         accepted = 0
         while accepted < len(events):
             with translated(self._resource, self._identity, accepted=accepted):
                 await self._identity.check(AUDIENCE)
-                batch = await self._open_sender().create_message_batch()
+                await self._freshen()
+                with self._call():
+                    batch = await self._open_sender().create_message_batch()
                 count = fill(batch.add_message, self._message, events[accepted:])
-            with translated(self._resource, self._identity, accepted=accepted, suspects=count):
+            with (
+                translated(self._resource, self._identity, accepted=accepted, suspects=count),
+                self._call(),
+            ):
                 await self._open_sender().send_messages(batch)
             accepted += count
-            self._used = asyncio.get_running_loop().time()
 
     def _message(self, event: Event) -> ServiceBusMessage:
         return message(event, session=self._destination.session)
@@ -107,7 +129,6 @@ class ServiceBusSink:
                 if self._destination.kind is Kind.QUEUE
                 else self._client.get_topic_sender(entity)
             )
-            self._used = asyncio.get_running_loop().time()
         return self._sender
 
 
