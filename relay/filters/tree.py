@@ -230,7 +230,7 @@ def _text(token: Token) -> str:
         place = span_of(token).start + token.index(escape)
         raise Mistake(
             Span(place, place + len(escape)),
-            rf"{escape} means nothing",
+            "this backslash means nothing",
             r"Write \\ for a backslash and '' for a quote.",
         ) from None
 

@@ -178,3 +178,10 @@ def test_the_end_of_a_filter_with_trailing_space_is_the_end_of_its_text() -> Non
     error = refusal("type =\n\n")
 
     assert (error.line, error.column) == (1, 7)
+
+
+def test_a_backslash_before_a_line_break_is_refused_like_any_other() -> None:
+    error = refusal("type = 'a\\\nb'")
+
+    assert (error.line, error.column) == (1, 10)
+    assert error.problem == "this backslash means nothing"

@@ -113,6 +113,7 @@ def test_what_is_undocumented_is_said(text: str, column: int, remedy: str) -> No
         (f"{TELEMETRY} AND time > '2024-01-01T00:00:00Z'", 38, "carries no time"),
         (f"{UPDATE} AND {TELEMETRY}", 49, "by OR"),
         (f"dataschema = 'dtmi:a;1' AND {UPDATE}", 29, "by OR"),
+        (f"NOT ({UPDATE} OR {TELEMETRY}) AND {UPDATE}", 91, "by OR"),
         (f"{UPDATE} AND (dataschema = 'dtmi:a;1' OR $body.modelId = 'dtmi:a;1')", 50, "of an"),
         (f"({UPDATE} OR {TELEMETRY}) AND NOT (dataschema = null) AND {UPDATE}", 115, "by OR"),
     ],
