@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from lab.functions.metadata import Function
     from lab.functions.trigger import Host
 
-    type Handle = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
+type Handle = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
+"""Takes a batch and returns when it is settled."""
 
 # How long a source that failed is left alone.
 _PAUSE_SECONDS: Final = 1.0

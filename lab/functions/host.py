@@ -11,7 +11,7 @@ from uuid import uuid4
 from lab.functions import host_json
 from lab.functions.event_hub_trigger import EventHubTrigger
 from lab.functions.failures import AppFailed, InvocationTimedOut
-from lab.functions.http_listener import HttpListener
+from lab.functions.http_listener import listener
 from lab.functions.http_routes import routes
 from lab.functions.http_trigger import HttpTrigger, Keys
 from lab.functions.messages import Answer, HttpResponse, Invocation, LogRecord
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lab.functions.messages import Data, RetryState
     from lab.functions.metadata import Function
     from lab.functions.sources import SourceFactory
+    from lab.serving import HttpServer
 
 BANNER: Final = (
     "This is the lab's Functions host, not Azure's: the real worker library, but no scaling,"
@@ -73,7 +74,7 @@ class FunctionsHost:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._timers: dict[str, TimerTrigger] = {}
-        self._listeners: list[HttpListener] = []
+        self._listeners: list[HttpServer] = []
 
     @property
     def functions(self) -> Sequence[Function]:
@@ -123,8 +124,8 @@ class FunctionsHost:
 
     async def stop(self) -> None:
         """Stop the triggers, then kill the worker: what is under way is not checkpointed."""
-        for listener in self._listeners:
-            await listener.stop()
+        for server in self._listeners:
+            await server.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,12 +164,12 @@ class FunctionsHost:
         """Serve the HTTP functions and return the URL; port 0 takes a free one.
 
         Raises:
-            OSError: the port is taken.
+            PortInUseError: the port is taken.
         """
-        listener = HttpListener(self._http)
-        url = await listener.start(address, port)
-        self._listeners.append(listener)
-        return url
+        server = listener(self._http, address, port)
+        await server.start()
+        self._listeners.append(server)
+        return server.url
 
     async def invoke(
         self,

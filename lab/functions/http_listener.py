@@ -7,42 +7,27 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from multidict import CIMultiDict
 
+from lab.serving import HttpServer
+
 if TYPE_CHECKING:
     from lab.functions.http_trigger import HttpTrigger
 
-_LARGEST_BODY: Final = 100 * 1024 * 1024  # the platform's own limit
+_LARGEST_BODY: Final = 100 * 1024 * 1024
+"""The platform's own limit, in bytes."""
 
 
-class HttpListener:
-    """Serves an app's HTTP functions on one address."""
+def listener(trigger: HttpTrigger, address: str, port: int) -> HttpServer:
+    """Return a server, not yet started, whose requests the trigger answers."""
 
-    def __init__(self, trigger: HttpTrigger) -> None:
-        self._trigger = trigger
-        app = web.Application(client_max_size=_LARGEST_BODY)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None)
-
-    async def start(self, address: str, port: int) -> str:
-        """Listen and return the URL; port 0 takes a free one.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, address, port, shutdown_timeout=1)
-        await site.start()
-        bound = self._runner.addresses[0][1]
-        return f"http://{address}:{bound}"
-
-    async def stop(self) -> None:
-        """Close the listener and its connections."""
-        await self._runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
         headers = {name: ",".join(request.headers.getall(name)) for name in request.headers}
-        answer = await self._trigger.answer(
+        answered = await trigger.answer(
             request.method, request.raw_path, headers, await request.read()
         )
         return web.Response(
-            status=answer.status, headers=CIMultiDict(answer.headers), body=answer.body
+            status=answered.status, headers=CIMultiDict(answered.headers), body=answered.body
         )
+
+    app = web.Application(client_max_size=_LARGEST_BODY)
+    app.router.add_route("*", "/{path:.*}", answer)
+    return HttpServer("the functions' HTTP listener", app, address=address, port=port)
