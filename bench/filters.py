@@ -202,7 +202,8 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['routes']:40}{row['compiled']:>12,.0f}/s{row['walked']:>10,.0f}/s"
-            f"{row['reparsed']:>10,.0f}/s   {row['to_walked']:.1f} and {row['to_reparsed']:.1f} times"
+            f"{row['reparsed']:>10,.0f}/s"
+            f"   {row['to_walked']:.1f} and {row['to_reparsed']:.1f} times"
         )
 
 
