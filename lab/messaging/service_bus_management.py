@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ARGUMENT_ERROR: Final = "com.microsoft:argument-error"
 ALL_SESSIONS: Final = 253_402_300_800_000
-"""As `last-updated-time` (ms): the sessions that have messages, not those with a state."""
+"""As `last-updated-time` (ms): every session that has messages or a state."""
 
 _PREFIX: Final = "com.microsoft:"
 _AND_DELETE: Final = 0

@@ -284,10 +284,10 @@ class Queue:
         self._sessions.set_state(session.session_id, state, now)
 
     def sessions(self) -> list[str]:
-        """Return the sessions that have messages, sorted."""
+        """Return the sessions that have messages or a state, sorted."""
         self._begin()
-        ids = (message.incoming.session_id for message in self._shelf)
-        return sorted({session_id for session_id in ids if session_id is not None})
+        ids = {message.incoming.session_id for message in self._shelf} - {None}
+        return sorted(ids.union(self._sessions.with_state_since(0)))
 
     def sessions_with_state(self, since: float) -> list[str]:
         """Return the sessions whose state was set since then (epoch seconds), sorted."""

@@ -141,7 +141,7 @@ def test_session_state_counts_against_the_quota() -> None:
     assert bytes(9) == queue.session_state(lock)
 
 
-def test_sessions_are_listed_by_their_messages_or_by_when_their_state_was_set() -> None:
+def test_sessions_are_listed_by_messages_and_state_or_by_when_the_state_was_set() -> None:
     clock = Clock()
     queue = a_queue(clock)
     queue.send(in_session("b", b"1") + in_session("a", b"2", b"3"))
@@ -149,7 +149,7 @@ def test_sessions_are_listed_by_their_messages_or_by_when_their_state_was_set() 
     clock.now += 10
     queue.set_session_state(queue.accept_session("new"), b"x")
 
-    assert queue.sessions() == ["a", "b"]
+    assert queue.sessions() == ["a", "b", "new", "old"]
     assert queue.sessions_with_state(clock.now) == ["new"]
 
 
