@@ -58,6 +58,11 @@ class Azurite:
         """Return the id of the process while there is one."""
         return self._process.pid if self._process else None
 
+    @property
+    def running(self) -> bool:
+        """Tell whether the process is there and has not ended by itself."""
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Start it and wait until it listens.
 
@@ -74,6 +79,7 @@ class Azurite:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=self._environment(),
+            process_group=0,  # a Ctrl-C is for the lab, which then ends Azurite
         )
         self._pid_file.parent.mkdir(parents=True, exist_ok=True)
         self._pid_file.write_text(str(self._process.pid))
@@ -122,9 +128,8 @@ class Azurite:
             pid = int(self._pid_file.read_text())
             if _is_azurite(pid):
                 raise AzuriteError(
-                    f"an Azurite that was started with {self._pid_file} is still running "
-                    f"(process {pid}): another lab uses this state directory; end that lab, or "
-                    f"what is left of it with `kill {pid}`"
+                    f"an Azurite that an earlier lab started is still running, as process "
+                    f"{pid} ({self._pid_file}): end it with `kill {pid}`"
                 )
 
     def _arguments(self) -> list[str]:

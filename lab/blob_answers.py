@@ -55,12 +55,16 @@ NO_ROLE: Final = BlobRefusal(
 NO_ACCOUNT: Final = BlobRefusal(
     404, "ResourceNotFound", "The specified resource does not exist: no such storage account."
 )
-BUSY: Final = BlobRefusal(503, "ServerBusy", "The server is busy.")
 
 
 def bad_token(detail: str) -> BlobRefusal:
     """Return the refusal of a token."""
     return BlobRefusal(401, "InvalidAuthenticationInfo", NO_TOKEN.message, detail)
+
+
+def busy(why: str) -> BlobRefusal:
+    """Return the refusal of a server that can't answer just now."""
+    return BlobRefusal(503, "ServerBusy", f"The server is busy: {why}")
 
 
 def answer(refusal: BlobRefusal, authority: str) -> web.Response:

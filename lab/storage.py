@@ -17,7 +17,6 @@ from yarl import URL
 
 from lab.azurite import Azurite
 from lab.blob_answers import (
-    BUSY,
     KEY_BASED,
     NO_ACCOUNT,
     NO_ROLE,
@@ -26,6 +25,7 @@ from lab.blob_answers import (
     RefusedError,
     answer,
     bad_token,
+    busy,
 )
 from lab.identity.directory import Principal
 from lab.identity.roles import storage_scope
@@ -254,7 +254,7 @@ class Storage:
         except aiohttp.ClientError as error:
             if response is not None and response.prepared:
                 raise
-            raise RefusedError(BUSY) from error
+            raise RefusedError(busy(f"Azurite does not answer ({error})")) from error
         await response.write_eof()
         return response
 

@@ -7,6 +7,8 @@ import pytest_asyncio
 
 from lab.certificates import TlsFiles, issue
 from lab.identity import Directory
+from lab.local_azure import LocalAzure
+from lab.plan import free_block, plant_plan
 from lab.storage import Storage
 
 
@@ -30,3 +32,12 @@ def storage(shared_storage: Storage) -> Iterator[Storage]:
     """One Azurite for all tests of a process, each with a container of its own."""
     yield shared_storage
     shared_storage.allow()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def azure(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalAzure]:
+    """The plant's Azure, one for all tests of a process that leave it as they found it."""
+    async with LocalAzure(
+        plant_plan(free_block()), tmp_path_factory.mktemp("azure")
+    ) as running:
+        yield running

@@ -1,0 +1,262 @@
+"""The local Azure's control surface: see into it, and make it misbehave.
+
+One implementation for tests, the demo and whoever types: the names of things are those of the
+plan, and a scope may be written short, as `analytics/twin-changes` or `dead-letters`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from lab.identity.directory import UnknownNameError
+from lab.messaging.model import Hub, Queue, Topic
+from lab.misbehaviour import HttpFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lab.local_azure import LocalAzure
+    from lab.messaging.model import Namespace
+
+
+class Control:
+    """What can be seen and done."""
+
+    def __init__(self, azure: LocalAzure) -> None:
+        self._azure = azure
+
+    # Roles and tokens
+
+    def grant(self, identity: str, role: str, scope: str) -> None:
+        """Assign a role.
+
+        Raises:
+            UnknownNameError: no such identity, role or scope.
+        """
+        self._azure.directory.grant(identity, role, self.scope(scope))
+
+    def revoke(self, identity: str, role: str, scope: str) -> None:
+        """Take a role away; links that are open feel it at once.
+
+        Raises:
+            UnknownNameError: no such identity, role, scope or assignment.
+        """
+        self._azure.directory.revoke(identity, role, self.scope(scope))
+
+    def set_token_lifetime(self, seconds: float) -> None:
+        """Let tokens that are issued from now on be good for so long."""
+        self._azure.directory.token_lifetime = timedelta(seconds=seconds)
+
+    def expire_tokens(self, identity: str = "") -> None:
+        """End every token issued so far, of one identity or of all."""
+        self._azure.directory.expire_tokens(identity or None)
+
+    # The identity endpoint
+
+    def refuse_identity(self, status: int, times: int | None = None) -> None:
+        """Let the identity endpoint answer with this status, so often or for ever."""
+        self._azure.endpoint.faults.fault = HttpFault(status=status, times=times)
+
+    def delay_identity(self, seconds: float) -> None:
+        """Let the identity endpoint take its time."""
+        self._azure.endpoint.faults.fault = HttpFault(seconds=seconds)
+
+    def garble_identity(self) -> None:
+        """Let the identity endpoint answer with what is no JSON."""
+        self._azure.endpoint.faults.fault = HttpFault(body='{"access_token": ')
+
+    async def stop_identity(self) -> None:
+        """Let nobody listen where the identity endpoint was."""
+        await self._azure.endpoint.stop()
+
+    async def allow_identity(self) -> None:
+        """Let the identity endpoint do everything right again."""
+        self._azure.endpoint.faults.fault = None
+        if not self._azure.endpoint.running:
+            await self._azure.endpoint.start()
+
+    # Messaging
+
+    def deny_network(self, namespace: str) -> None:
+        """Let the namespace's firewall refuse everybody."""
+        self._azure.broker.faults.deny_network(self._namespace(namespace))
+
+    def allow_network(self, namespace: str) -> None:
+        """Let everybody in again."""
+        self._azure.broker.faults.allow_network(self._namespace(namespace))
+
+    def throttle(self, namespace: str, entity: str = "", times: int | None = None) -> None:
+        """Let the next `times` sends, or all, be refused as too many."""
+        self._azure.broker.faults.throttle(*self._place(namespace, entity), times)
+
+    def reject(
+        self, namespace: str, condition: str, entity: str = "", times: int | None = None
+    ) -> None:
+        """Let the next `times` sends, or all, be rejected with an AMQP condition."""
+        self._azure.broker.faults.reject(*self._place(namespace, entity), condition, times)
+
+    def refuse_links(
+        self, namespace: str, condition: str, entity: str = "", times: int | None = None
+    ) -> None:
+        """Let the next `times` links, or all, be refused with an AMQP condition."""
+        self._azure.broker.faults.refuse_links(
+            *self._place(namespace, entity), condition, times
+        )
+
+    def drop_acknowledgements(
+        self, namespace: str, entity: str = "", times: int | None = None
+    ) -> None:
+        """Let what is sent be taken and never be answered."""
+        self._azure.broker.faults.drop_acknowledgements(*self._place(namespace, entity), times)
+
+    def disable(self, namespace: str, entity: str) -> None:
+        """Switch an entity off."""
+        self._azure.broker.faults.disable(*self._place(namespace, entity))
+
+    def delete(self, namespace: str, entity: str) -> None:
+        """Let an entity be gone, with its links."""
+        self._azure.broker.faults.delete(*self._place(namespace, entity))
+
+    def restore(self, namespace: str, entity: str) -> None:
+        """Bring back an entity that was disabled or deleted."""
+        self._azure.broker.faults.restore(*self._place(namespace, entity))
+
+    def freeze(self, namespace: str) -> None:
+        """Let the namespace take bytes and answer nothing."""
+        self._azure.broker.faults.freeze(self._namespace(namespace))
+
+    def thaw(self, namespace: str) -> None:
+        """Let a frozen namespace answer, beginning with what came meanwhile."""
+        self._azure.broker.faults.thaw(self._namespace(namespace))
+
+    def cut(self, namespace: str) -> None:
+        """Cut every connection to the namespace."""
+        self._azure.broker.faults.cut_connections(self._namespace(namespace))
+
+    def detach(self, namespace: str, entity: str = "") -> None:
+        """Force-detach every link to an entity, or to all of the namespace."""
+        self._azure.broker.faults.detach_links(*self._place(namespace, entity))
+
+    def heal(self, namespace: str) -> None:
+        """Let the namespace do everything right again."""
+        self._azure.broker.faults.heal(self._namespace(namespace))
+
+    # Storage
+
+    def refuse_storage(self, status: int, code: str, times: int | None = None) -> None:
+        """Let storage answer with this status and error code, so often or for ever."""
+        self._azure.storage.refuse(status, code, times)
+
+    def silence_storage(self) -> None:
+        """Let storage take requests and answer none."""
+        self._azure.storage.stop_answering()
+
+    def delay_storage(self, seconds: float) -> None:
+        """Let storage take its time."""
+        self._azure.storage.slow(seconds)
+
+    def allow_storage(self) -> None:
+        """Let storage do everything right again."""
+        self._azure.storage.allow()
+
+    # What is
+
+    def state(self) -> dict[str, object]:
+        """Return everything that can be seen, fit for JSON; no token and no key."""
+        azure = self._azure
+        return {
+            "identities": [self._identity(each.name) for each in azure.directory.principals()],
+            "token_lifetime_seconds": azure.directory.token_lifetime.total_seconds(),
+            "identity_endpoint": {
+                "url": azure.endpoint.url,
+                "running": azure.endpoint.running,
+                "fault": _told(azure.endpoint.faults.fault),
+            },
+            "messaging": azure.broker.state(),
+            "storage": {
+                "url": azure.storage.url,
+                "running": azure.storage.azurite.running,
+                "fault": _told(azure.storage.fault),
+            },
+            "scopes": sorted(self.scopes()),
+        }
+
+    def scope(self, wanted: str) -> str:
+        """Return the resource id that a short name stands for; a resource id is itself.
+
+        Raises:
+            UnknownNameError: there is no such name.
+        """
+        if wanted.startswith("/"):
+            return wanted
+        known = self.scopes()
+        if wanted not in known:
+            raise UnknownNameError("scope", wanted, known)
+        return known[wanted]
+
+    def scopes(self) -> Mapping[str, str]:
+        """Return every scope by its short name."""
+        storage = self._azure.storage
+        found = {storage.account: storage.resource_id}
+        for container in self._azure.plan.containers:
+            found[container] = storage.container_id(container)
+        for namespace in self._azure.plan.namespaces:
+            found[namespace.name] = namespace.resource_id
+            for segments in _below(namespace):
+                short = "/".join((namespace.name, *segments[1::2]))
+                found[short] = namespace.scope(*segments)
+        return found
+
+    def _identity(self, name: str) -> dict[str, object]:
+        directory = self._azure.directory
+        principal = directory.principal(name)
+        return {
+            "name": principal.name,
+            "client_id": principal.client_id,
+            "object_id": principal.object_id,
+            "system_assigned": principal.system_assigned,
+            "roles": [
+                {"role": each.role.name, "role_id": each.role.id, "scope": each.scope}
+                for each in directory.assignments()
+                if each.object_id == principal.object_id
+            ],
+        }
+
+    def _namespace(self, name: str) -> str:
+        return self._azure.namespace(name).name
+
+    def _place(self, namespace: str, entity: str) -> tuple[str, str]:
+        """Check an entity's path by its first part: partitions and the like are below."""
+        found = self._azure.namespace(namespace)
+        known = [each.name for each in found.entities]
+        if entity and entity.partition("/")[0] not in known:
+            raise UnknownNameError(f"entity of {namespace}", entity, known)
+        return found.name, entity
+
+
+def _below(namespace: Namespace) -> Iterable[tuple[str, ...]]:
+    """Yield the end of every resource id in a namespace: kind and name, from the top."""
+    for entity in namespace.entities:
+        match entity:
+            case Hub(name=name):
+                yield "eventhubs", name
+            case Queue(name=name):
+                yield "queues", name
+            case Topic(name=name, subscriptions=subscriptions):
+                yield "topics", name
+                for each in subscriptions:
+                    yield "topics", name, "subscriptions", each.name
+
+
+def _told(fault: HttpFault | None) -> dict[str, object] | None:
+    if fault is None:
+        return None
+    said = {
+        "status": fault.status,
+        "code": fault.code,
+        "seconds": fault.seconds,
+        "silent": fault.silent,
+        "times": fault.times,
+    }
+    return {name: value for name, value in said.items() if value}

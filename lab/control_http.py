@@ -1,0 +1,204 @@
+"""The control surface over HTTP, on loopback: GET /state, and POST for everything else.
+
+There is no authentication, so it listens on loopback, answers to loopback's names only, and
+takes JSON only: a web page that somebody has open can then do nothing with it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from lab.control import Control
+from lab.serving import HttpServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+type Field = type[str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to do.
+
+    Attributes:
+        do: the method of `Control`.
+        required: what it must be told, by name and type.
+        optional: what it may be told.
+    """
+
+    do: Callable[..., Any]
+    required: Mapping[str, Field]
+    optional: Mapping[str, Field]
+
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Check what was given.
+
+        Raises:
+            ValueError: something is missing, unknown or of another type.
+        """
+        known = {**self.required, **self.optional}
+        problems = [f"{name!r} is missing" for name in self.required if name not in given]
+        for name, value in given.items():
+            if name not in known:
+                problems.append(f"there is no {name!r}; known: {', '.join(known) or 'none'}")
+            elif isinstance(value, bool) or not isinstance(value, _accepted(known[name])):
+                problems.append(f"{name!r} must be {known[name].__name__}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return dict(given)
+
+
+def _command(do: Callable[..., Any], optional: str = "", /, **fields: Field) -> Command:
+    free = optional.split()
+    return Command(
+        do,
+        {name: kind for name, kind in fields.items() if name not in free},
+        {name: kind for name, kind in fields.items() if name in free},
+    )
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "/roles/grant": _command(Control.grant, identity=str, role=str, scope=str),
+    "/roles/revoke": _command(Control.revoke, identity=str, role=str, scope=str),
+    "/tokens/lifetime": _command(Control.set_token_lifetime, seconds=float),
+    "/tokens/expire": _command(Control.expire_tokens, "identity", identity=str),
+    "/identity/refuse": _command(Control.refuse_identity, "times", status=int, times=int),
+    "/identity/delay": _command(Control.delay_identity, seconds=float),
+    "/identity/garble": _command(Control.garble_identity),
+    "/identity/stop": _command(Control.stop_identity),
+    "/identity/allow": _command(Control.allow_identity),
+    "/network/deny": _command(Control.deny_network, namespace=str),
+    "/network/allow": _command(Control.allow_network, namespace=str),
+    "/throttle": _command(
+        Control.throttle, "entity times", namespace=str, entity=str, times=int
+    ),
+    "/reject": _command(
+        Control.reject, "entity times", namespace=str, condition=str, entity=str, times=int
+    ),
+    "/links/refuse": _command(
+        Control.refuse_links,
+        "entity times",
+        namespace=str,
+        condition=str,
+        entity=str,
+        times=int,
+    ),
+    "/acknowledgements/drop": _command(
+        Control.drop_acknowledgements, "entity times", namespace=str, entity=str, times=int
+    ),
+    "/disable": _command(Control.disable, namespace=str, entity=str),
+    "/delete": _command(Control.delete, namespace=str, entity=str),
+    "/restore": _command(Control.restore, namespace=str, entity=str),
+    "/freeze": _command(Control.freeze, namespace=str),
+    "/thaw": _command(Control.thaw, namespace=str),
+    "/cut": _command(Control.cut, namespace=str),
+    "/detach": _command(Control.detach, "entity", namespace=str, entity=str),
+    "/heal": _command(Control.heal, namespace=str),
+    "/storage/refuse": _command(
+        Control.refuse_storage, "times", status=int, code=str, times=int
+    ),
+    "/storage/silence": _command(Control.silence_storage),
+    "/storage/delay": _command(Control.delay_storage, seconds=float),
+    "/storage/allow": _command(Control.allow_storage),
+}
+"""Everything that can be done, by its path."""
+
+_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
+
+
+class ControlServer:
+    """Serves a `Control`."""
+
+    def __init__(self, control: Control, *, port: int = 0) -> None:
+        self._control = control
+        app = web.Application(middlewares=[_guard])
+        app.router.add_get("/", self._commands)
+        app.router.add_get("/state", self._state)
+        app.router.add_post("/{command:.+}", self._do)
+        self._server = HttpServer("the control surface", app, port=port)
+
+    @property
+    def url(self) -> str:
+        """Return where it listens."""
+        return self._server.url
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            PortInUseError: the port is taken.
+        """
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Listen no longer."""
+        await self._server.stop()
+
+    async def _commands(self, _request: web.Request) -> web.Response:
+        return web.json_response({"GET": ["/state"], "POST": _described()})
+
+    async def _state(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._control.state())
+
+    async def _do(self, request: web.Request) -> web.Response:
+        command = COMMANDS.get(request.path)
+        if command is None:
+            return _problem(404, f"no such command; known: {', '.join(COMMANDS)}")
+        given = await _body(request)
+        try:
+            done = command.do(self._control, **command.arguments(given))
+            if inspect.isawaitable(done):
+                await done
+        except LookupError as error:
+            return _problem(404, str(error))
+        except ValueError as error:
+            return _problem(400, str(error))
+        return web.json_response({"done": request.path, **given})
+
+
+@web.middleware
+async def _guard(
+    request: web.Request, handler: Callable[[web.Request], Any]
+) -> web.StreamResponse:
+    if request.host.partition(":")[0] not in _HOSTS:
+        return _problem(403, "only 127.0.0.1 and localhost are answered to")
+    if request.method == "POST" and request.content_type != "application/json":
+        return _problem(415, "send JSON, with Content-Type: application/json")
+    response: web.StreamResponse = await handler(request)
+    return response
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object that was sent; nothing is an empty one.
+
+    Raises:
+        web.HTTPBadRequest: it is something else.
+    """
+    try:
+        given = await request.json() if request.can_read_body else {}
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise web.HTTPBadRequest(text="send one JSON object")
+    return given
+
+
+def _described() -> dict[str, dict[str, str]]:
+    return {
+        path: {name: kind.__name__ for name, kind in command.required.items()}
+        | {name: f"{kind.__name__}, optional" for name, kind in command.optional.items()}
+        for path, command in COMMANDS.items()
+    }
+
+
+def _accepted(field: Field) -> tuple[type, ...]:
+    return (int, float) if field is float else (field,)
+
+
+def _problem(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)

@@ -1,0 +1,147 @@
+"""A local Azure: identity, messaging and storage, started together from one plan."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
+
+from lab.certificates import kept
+from lab.control import Control
+from lab.identity.directory import Directory, UnknownNameError, known_role
+from lab.identity.endpoint import IdentityEndpoint
+from lab.messaging.broker import Broker
+from lab.state_directory import StateDirectory
+from lab.storage import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from lab.messaging.model import Namespace
+    from lab.plan import App, BlobConnection, Connection, Plan
+
+
+class LocalAzure:
+    """Everything that an app needs, for as long as the `async with` lasts.
+
+    Raises:
+        StateInUseError: another lab works with `state_dir`.
+
+    Attributes:
+        plan: what it holds.
+        directory: who exists and may do what.
+        tls: the certificates of everything here.
+        endpoint: where apps get their tokens.
+        broker: Event Hubs and Service Bus.
+        storage: the storage account.
+        control: what sees into all of it and makes it misbehave.
+    """
+
+    def __init__(
+        self, plan: Plan, state_dir: Path, *, identity_port: int = 0, storage_port: int = 0
+    ) -> None:
+        self.plan = plan
+        self._state = StateDirectory(state_dir)
+        self.directory = Directory(state_dir)
+        self.tls = kept(state_dir, _names(plan.namespaces))
+        self.endpoint = IdentityEndpoint(self.directory, port=identity_port)
+        self.broker = Broker(self.directory, plan.namespaces, self.tls)
+        self.storage = Storage(
+            self.directory,
+            self.tls,
+            state_dir=state_dir,
+            port=storage_port,
+            account=plan.account,
+        )
+        self.control = Control(self)
+        self._running = AsyncExitStack()
+        _fill(self.directory, plan)
+
+    async def __aenter__(self) -> Self:
+        """Start all of it, or nothing.
+
+        Raises:
+            OSError: an address or a port is taken.
+            AzuriteError: storage can't be had.
+        """
+        async with AsyncExitStack() as starting:
+            starting.callback(self._state.release)
+            for part in (self.endpoint, self.broker, self.storage):
+                await part.start()
+                starting.push_async_callback(part.stop)
+            for container in self.plan.containers:
+                await self.storage.create_container(container)
+            self._running = starting.pop_all()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Stop all of it."""
+        await self._running.aclose()
+
+    def namespace(self, name: str) -> Namespace:
+        """Find a namespace by name.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        found = {each.name: each for each in self.plan.namespaces}
+        if name not in found:
+            raise UnknownNameError("namespace", name, found)
+        return found[name]
+
+    def settings(self, app: str) -> dict[str, str]:
+        """Return the settings that `app` of the plan needs here, and would need in Azure.
+
+        Raises:
+            UnknownNameError: the plan has no such app.
+        """
+        found = {each.name: each for each in self.plan.apps}
+        if app not in found:
+            raise UnknownNameError("app", app, found)
+        return self.access(app) | dict(self._connections(found[app]))
+
+    def access(self, app: str) -> dict[str, str]:
+        """Return what is only needed here: the identity endpoint and the CA to trust."""
+        return self.endpoint.settings(app) | {"RELAY_CA_FILE": str(self.tls.ca_file)}
+
+    def _connections(self, app: App) -> Iterable[tuple[str, str]]:
+        for connection in app.connections:
+            yield from self._connection(connection).items()
+        for blobs in app.blobs:
+            yield from self._blobs(blobs).items()
+        yield from app.settings
+
+    def _connection(self, connection: Connection) -> Mapping[str, str]:
+        namespace = self.namespace(connection.namespace)
+        settings = {
+            "fullyQualifiedNamespace": namespace.address,
+            "credential": "managedidentity",
+            "resourceId": namespace.resource_id,
+        }
+        if connection.identity:
+            settings["clientId"] = self.directory.principal(connection.identity).client_id
+        return {f"{connection.name}__{name}": value for name, value in settings.items()}
+
+    def _blobs(self, blobs: BlobConnection) -> Mapping[str, str]:
+        settings = {
+            f"{blobs.name}__blobServiceUri": self.storage.url,
+            f"{blobs.name}__credential": "managedidentity",
+        }
+        if blobs.container:
+            settings[f"{blobs.name}__resourceId"] = self.storage.resource_id
+            settings[f"{blobs.name}_CONTAINER"] = blobs.container
+        return settings
+
+
+def _fill(directory: Directory, plan: Plan) -> None:
+    for app in plan.apps:
+        directory.register(app.name, app=app.name, system_assigned=True)
+        for name in app.user_assigned:
+            directory.register(name, app=app.name)
+    for grant in plan.grants:
+        identity = directory.principal(grant.identity).object_id
+        directory.grant(identity, known_role(grant.role).id, grant.scope)
+
+
+def _names(namespaces: Iterable[Namespace]) -> list[str]:
+    return ["localhost", "127.0.0.1", *(each.address for each in namespaces)]
