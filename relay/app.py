@@ -13,7 +13,7 @@ from relay.dead_letters.blobs import BlobDeadLetters
 from relay.delivery import Delivery
 from relay.health import Health
 from relay.identity import Identity
-from relay.observer import tell_all
+from relay.observer import Delivered, tell_all
 from relay.redrive import Redrive
 from relay.sending import NO_PATIENCE, Sender
 from relay.settings import read
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import azure.functions as func
 
+    from relay.observer import Observer
     from relay.sending import Sink
     from relay.settings import Settings
 
@@ -47,7 +48,10 @@ class Relay:
         )
         self._sinks = self._build_sinks()
         redrive = Redrive(
-            Sender(self._sinks, observe, NO_PATIENCE), dead_letters, observe, _now
+            Sender(self._sinks, _but_deliveries(observe), NO_PATIENCE),
+            dead_letters,
+            observe,
+            _now,
         )
         sender = Sender(self._sinks, observe)
         self._dead_letters = dead_letters
@@ -87,6 +91,7 @@ class Relay:
 
     async def close(self) -> None:
         """Let go of every connection."""
+        await self._delivery.close()
         for sink in self._sinks.values():
             await sink.close()
         await self._dead_letters.close()
@@ -124,6 +129,11 @@ def answered[**Arguments](
             raise RuntimeError(f"the invocation was ended by {error!r}") from error
 
     return answering
+
+
+def _but_deliveries(observe: Observer) -> Observer:
+    """Leave out deliveries: a redrive tells of its own as `Redriven`, and none counts twice."""
+    return lambda fact: None if isinstance(fact, Delivered) else observe(fact)
 
 
 def _now() -> datetime:

@@ -10,11 +10,10 @@ for the first time looks there before it sends anything.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from relay.circuit import Circuit
 from relay.dead_letters import MALFORMED_ROUTE, DeadLetter, Fate, blob_name
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
@@ -24,9 +23,10 @@ from relay.routing import match
 from relay.sending import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
     from datetime import datetime
 
+    from relay.circuit import Lane
     from relay.dead_letters import DeadLetters
     from relay.ingress import Arrival
     from relay.observer import Observer
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from relay.routing import Route
     from relay.sending import Sender
 
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 60.0
+_LITTLE: Final = 200
+"""Events that may be redriven while new ones of the route have to wait."""
+_BEHIND: Final = DeliveryError(Reason.UNAVAILABLE, "earlier events of its lane wait in Blob")
 
 
 class UnsettledError(Exception):
@@ -69,7 +70,8 @@ class Delivery:
         self._redrive = redrive
         self._observe = observe
         self._now = now
-        self._lanes: defaultdict[tuple[str, str], _Lane] = defaultdict(_Lane)
+        self._circuits = {route.name: Circuit() for route in routes}
+        self._probes: set[asyncio.Task[None]] = set()
 
     async def settle(self, arrivals: Sequence[Arrival]) -> None:
         """Settle a batch; when this returns, nothing of it can be lost.
@@ -97,29 +99,43 @@ class Delivery:
         """
         await _all([self._redrive_route(route) for route in self._routes])
 
-    async def _redrive_route(self, route: Route) -> None:
-        """Redrive a route while the new events of its lanes queue up behind.
+    async def close(self) -> None:
+        """End the redrives in the background; what they have not sent goes on waiting."""
+        probes = list(self._probes)
+        for probe in probes:
+            probe.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
 
-        The last look is taken with the lanes at rest, so that what came meanwhile is redriven
-        too before events flow straight again.
+    async def _redrive_route(self, route: Route) -> None:
+        """Redrive a route until little is left, and that little with the route at rest.
+
+        Events that arrive meanwhile queue up behind in Blob. Only while none is being settled
+        is it certain that the last look there was the last.
         """
-        lanes = {
-            lane: state for (name, lane), state in self._lanes.items() if name == route.name
-        }
-        clear = {lane for lane, state in lanes.items() if state.is_clear}
-        behind = {lane: state for lane, state in lanes.items() if lane not in clear}
-        async with _at_rest(behind.values()):
-            for state in behind.values():
-                state.is_redriven = True
-        try:
-            stopped = await self._redrive.route(route, clear)
-            async with _at_rest(behind.values()):
-                stopped |= await self._redrive.route(route, clear | stopped.keys())
-                for lane, state in behind.items():
-                    state.note(stopped.get(lane), _monotonic())
-        finally:
-            for state in behind.values():
-                state.is_redriven = False
+        circuit = self._circuits[route.name]
+        async with circuit.probing:
+            progress = await self._redrive.route(route)
+            while progress.stopped is None and progress.moved > _LITTLE:
+                progress = await self._redrive.route(route)
+            if progress.stopped is None and (progress.moved or circuit.error is not None):
+                async with circuit.at_rest() as lanes:
+                    progress = await self._redrive.route(route)
+                    if progress.stopped is None:
+                        circuit.close(lanes)
+            if progress.stopped is not None:
+                circuit.open(progress.stopped)
+
+    def _probe(self, route: Route) -> None:
+        """Redrive in the background, so that no other route of the batch waits for it."""
+        probe = asyncio.create_task(self._redrive_route(route), name=f"redrive {route.name}")
+        self._probes.add(probe)
+        probe.add_done_callback(self._end_probe)
+
+    def _end_probe(self, probe: asyncio.Task[None]) -> None:
+        """Forget a probe; if Blob did not answer it, the next dead letter will say so too."""
+        self._probes.discard(probe)
+        if not probe.cancelled():
+            probe.exception()
 
     async def _keep_malformed(self, arrivals: Sequence[Arrival]) -> None:
         letters = [self._malformed(arrival) for arrival in arrivals]
@@ -133,22 +149,28 @@ class Delivery:
 
     async def _settle_lane(self, route: Route, arrivals: Sequence[Arrival]) -> None:
         """Settle the events of one lane on one route, in order."""
-        state = self._lanes[route.name, arrivals[0].lane]
-        async with state.lock:
-            if route.ordered and not await self._caught_up(route, arrivals[0].lane, state):
-                failures = [Failure(arrival, state.blocked, 0) for arrival in arrivals]
-            else:
+        circuit = self._circuits[route.name]
+        lane = circuit.lane(arrivals[0].lane)
+        async with lane.turn:
+            if circuit.error is None and await self._is_clear(route, arrivals[0].lane, lane):
                 failures = await self._sender.send(route, arrivals)
+            else:
+                error = circuit.error or _BEHIND
+                failures = [Failure(arrival, error, 0) for arrival in arrivals]
             await self._dead_letter(route, arrivals[0], failures)
-            waiting = [failure for failure in failures if not failure.is_final]
-            if waiting:
-                state.fall_behind(waiting[0].error)
+            tried = [
+                failure for failure in failures if failure.attempts and not failure.is_final
+            ]
+            if tried:
+                circuit.open(tried[0].error)
+        if circuit.may_probe() and not (circuit.error is None and lane.is_clear):
+            self._probe(route)
 
-    async def _caught_up(self, route: Route, lane: str, state: _Lane) -> bool:
-        """Whether nothing waits for the route on the lane; redrive what does, if it is time."""
-        if not state.is_clear and state.may_try(_monotonic()):
-            state.note(await self._redrive.lane(route, lane), _monotonic())
-        return state.is_clear
+    async def _is_clear(self, route: Route, name: str, lane: Lane) -> bool:
+        """Whether no event of the lane waits for the route; Blob is asked when not known."""
+        if route.ordered and not lane.is_clear:
+            lane.is_clear = not await self._redrive.anything_waits(route, name)
+        return lane.is_clear or not route.ordered
 
     async def _dead_letter(
         self, route: Route, first: Arrival, failures: Sequence[Failure]
@@ -160,44 +182,6 @@ class Delivery:
                 name = blob_name(route.name, first, fate)
                 await self._dead_letters.put(name, letters, route.name)
                 self._observe(DeadLettered(route, letters))
-
-
-@dataclass(slots=True)
-class _Lane:
-    """What a route knows of a lane: whether events wait in Blob, and when to try them next.
-
-    Attributes:
-        lock: held while events of the lane are settled on the route.
-        is_clear: whether nothing waits in Blob; not known to is no.
-        is_redriven: whether somebody is redriving it at this moment.
-        blocked: why the last try stopped.
-    """
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    is_clear: bool = False
-    is_redriven: bool = False
-    blocked: DeliveryError = field(
-        default_factory=lambda: DeliveryError(Reason.UNKNOWN, "earlier events wait")
-    )
-    _pause: float = _FIRST_PAUSE
-    _next_try: float = 0.0
-
-    def may_try(self, now: float) -> bool:
-        """Whether the destination may be tried again; the pauses between tries double."""
-        return not self.is_redriven and now >= self._next_try
-
-    def note(self, stopped: DeliveryError | None, now: float) -> None:
-        """Note how a redrive ended: at an error, or with nothing waiting."""
-        if stopped is None:
-            self.is_clear, self._pause, self._next_try = True, _FIRST_PAUSE, 0.0
-            return
-        self.fall_behind(stopped)
-        self._next_try = now + self._pause
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-
-    def fall_behind(self, error: DeliveryError) -> None:
-        """Note that events wait in Blob, and why."""
-        self.is_clear, self.blocked = False, error
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,16 +229,3 @@ async def _all(jobs: Iterable[Coroutine[None, None, None]]) -> None:
     if errors:
         words = "; ".join(dict.fromkeys(str(error) or repr(error) for error in errors))
         raise UnsettledError(f"{len(errors)} of {len(results)} lots: {words}") from errors[0]
-
-
-@asynccontextmanager
-async def _at_rest(lanes: Iterable[_Lane]) -> AsyncIterator[None]:
-    """Hold the locks of several lanes."""
-    async with AsyncExitStack() as stack:
-        for lane in lanes:
-            await stack.enter_async_context(lane.lock)
-        yield
-
-
-def _monotonic() -> float:
-    return asyncio.get_running_loop().time()

@@ -77,6 +77,7 @@ class Health:
                 self._enter(State.HEALTHY if attempts == 1 else State.DEGRADED, route.name)
                 self._succeed(route.name)
             case Redriven(route):
+                self._enter(State.HEALTHY, route.name)
                 self._succeed(route.name)
             case Failed(route, error) if not error.reason.traits.isolates_event:
                 if (

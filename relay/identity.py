@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -33,6 +34,8 @@ class Identity:
     def __init__(self, client_id: str = "") -> None:
         self._client_id = client_id
         self._credential: ManagedIdentityCredential | None = None
+        self._is_stale = False
+        self._turn = asyncio.Lock()  # so that nobody closes what another one uses
         self._claims: dict[str, Any] = {}
 
     @property
@@ -52,11 +55,18 @@ class Identity:
         Raises:
             azure.core.exceptions.AzureError: the identity endpoint gave none.
         """
-        if self._credential is None:
-            self._credential = ManagedIdentityCredential(client_id=self._client_id or None)
-        token: AccessToken = await self._credential.get_token(*scopes, **options)
-        self._claims = _claims(token.token)
-        return token
+        async with self._turn:
+            if self._is_stale:
+                await self.close()
+            if self._credential is None:
+                self._credential = ManagedIdentityCredential(client_id=self._client_id or None)
+            token: AccessToken = await self._credential.get_token(*scopes, **options)
+            self._claims = _claims(token.token)
+            return token
+
+    def forget(self) -> None:
+        """Ask for a new token next time: a service did not accept the cached one."""
+        self._is_stale = True
 
     async def check(self, audience: str) -> None:
         """Make sure of a token before an SDK asks for it, since SDKs hide why they got none.
@@ -80,7 +90,7 @@ class Identity:
         """Let go of the connection to the identity endpoint."""
         if self._credential is not None:
             await self._credential.close()
-            self._credential = None
+        self._credential, self._is_stale = None, False
 
 
 def _reason(error: Exception) -> Reason:

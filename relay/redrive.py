@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay.dead_letters import DeadLetter, held_name
 from relay.observer import Redriven
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from relay.dead_letters import DeadLetters, Parcel
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from relay.observer import Observer
     from relay.routing import Route
     from relay.sending import Failure, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a redrive came.
+
+    Attributes:
+        moved: how many letters no longer wait.
+        stopped: what it stopped at, `None` if it came to the end.
+    """
+
+    moved: int
+    stopped: DeliveryError | None = None
 
 
 class Redrive:
@@ -43,33 +57,29 @@ class Redrive:
         self._observe = observe
         self._now = now
 
-    async def lane(self, route: Route, lane: str) -> DeliveryError | None:
-        """Redrive one lane of a route; return what it stopped at, `None` at the end.
+    async def route(self, route: Route) -> Progress:
+        """Redrive what waits for a route, as far as its destination takes it.
 
         Raises:
             DeliveryError: Blob storage did not answer.
         """
-        async for parcel in self._dead_letters.waiting(route.name, lane):
-            error = await self._parcel(route, parcel)
-            if error is not None:
-                return error
-        return None
-
-    async def route(self, route: Route, skip: Collection[str]) -> dict[str, DeliveryError]:
-        """Redrive all lanes of a route but some; return what each stopped at, if it did.
-
-        Raises:
-            DeliveryError: Blob storage did not answer.
-        """
-        stopped: dict[str, DeliveryError] = {}
+        moved = 0
         async for parcel in self._dead_letters.waiting(route.name):
-            lane = parcel.letters[0].arrival.lane
-            if lane in stopped or lane in skip:
-                continue
             error = await self._parcel(route, parcel)
             if error is not None:
-                stopped[lane] = error
-        return stopped
+                return Progress(moved, error)
+            moved += len(parcel.letters)
+        return Progress(moved)
+
+    async def anything_waits(self, route: Route, lane: str) -> bool:
+        """Whether a letter of the lane waits for the route.
+
+        Raises:
+            DeliveryError: Blob storage did not answer.
+        """
+        async for _ in self._dead_letters.waiting(route.name, lane):
+            return True
+        return False
 
     async def _parcel(self, route: Route, parcel: Parcel) -> DeliveryError | None:
         arrivals = [letter.arrival for letter in parcel.letters]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from relay.refusals import Resource
 
 _TEXTS: Final = (
+    ("code: renewtoken", Reason.UNAVAILABLE),  # a link outlived its token; a new one will do
     ("ip has been prevented to connect", Reason.NETWORK_DENIED),
     ("public network access", Reason.NETWORK_DENIED),
     ("claim(s) are required", Reason.FORBIDDEN),
@@ -134,6 +135,8 @@ def translated(
         yield
     except Exception as error:
         reason, words = _told(error)
+        if reason is Reason.UNAUTHENTICATED:
+            identity.forget()
         raise DeliveryError(
             reason,
             f"{resource.label}: {words}",

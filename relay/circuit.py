@@ -1,0 +1,83 @@
+"""What a route knows of its destination: whether to send, and when to try again.
+
+The circuit of a route *opens* when its destination fails. While it is open, the route's events
+go to Blob at once, behind those already there, and cost nothing but that. A redrive of what
+waits is the probe: it is tried after pauses that double, and when it gets through to the end
+the circuit closes and events flow straight again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from relay.failures import DeliveryError
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+
+
+@dataclass(slots=True)
+class Lane:
+    """What a route knows of one lane of arrival.
+
+    Attributes:
+        turn: held while events of the lane are settled on the route, so that they keep order.
+        is_clear: whether nothing of the lane waits in Blob; not known is no.
+    """
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_clear: bool = False
+
+
+@dataclass(slots=True)
+class Circuit:
+    """The circuit of one route.
+
+    Attributes:
+        error: why it is open, `None` while it is closed.
+        probing: held by whoever redrives the route.
+    """
+
+    error: DeliveryError | None = None
+    probing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _lanes: dict[str, Lane] = field(default_factory=dict)
+    _pause: float = FIRST_PAUSE
+    _next_probe: float = 0.0
+
+    def lane(self, name: str) -> Lane:
+        """Return a lane, new at the first sight of it."""
+        return self._lanes.setdefault(name, Lane())
+
+    def open(self, error: DeliveryError) -> None:
+        """Open, or stay open: the destination failed, and events wait in Blob."""
+        self.error = error
+        self._next_probe = asyncio.get_running_loop().time() + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        for lane in self._lanes.values():
+            lane.is_clear = False
+
+    def close(self, lanes: Iterable[Lane]) -> None:
+        """Close: the destination answers, and nothing of these lanes waits any more."""
+        self.error, self._pause = None, FIRST_PAUSE
+        for lane in lanes:
+            lane.is_clear = True
+
+    def may_probe(self) -> bool:
+        """Whether the pause is over and nobody is redriving already."""
+        now = asyncio.get_running_loop().time()
+        return now >= self._next_probe and not self.probing.locked()
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[list[Lane]]:
+        """Let no events of the lanes known by now be settled on the route meanwhile."""
+        lanes = list(self._lanes.values())
+        async with AsyncExitStack() as stack:
+            for lane in lanes:
+                await stack.enter_async_context(lane.turn)
+            yield lanes
