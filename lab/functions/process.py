@@ -59,6 +59,7 @@ class WorkerProcess:
         self._on_log = on_log
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._alive = True
         self._console = asyncio.create_task(self._read_console())
         self._ended = asyncio.create_task(self._read())
 
@@ -90,6 +91,11 @@ class WorkerProcess:
     def pid(self) -> int:
         """The process's id."""
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may still be asked; false as soon as its end is certain."""
+        return self._alive
 
     async def index(self, app_directory: Path) -> tuple[Function, ...]:
         """Let the library find the app's functions, and load them.
@@ -160,6 +166,7 @@ class WorkerProcess:
             self.kill()
             raise
         finally:
+            self._alive = False
             # The socket closes before the exit code is known.
             await self._process.wait()
             await self._console
@@ -198,6 +205,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process at once, as the host does: nothing is flushed."""
+        self._alive = False
         if self._process.returncode is None:
             self._process.kill()
 

@@ -57,7 +57,6 @@ class Supervisor:
             AppFailed: with the app's own words.
         """
         self._worker, functions = await self._new()
-        self._ready.set()
         self._keeping = asyncio.create_task(self._keep(self._worker))
         return functions
 
@@ -69,7 +68,8 @@ class Supervisor:
         """
         if self._keeping is None:
             raise WorkerDied("the host is stopped")
-        while self._worker is None:
+        while self._worker is None or not self._worker.alive:
+            self._ready.clear()
             await self._ready.wait()
         return self._worker
 
@@ -97,7 +97,6 @@ class Supervisor:
         while True:
             how = await worker.ended()
             self._worker = None
-            self._ready.clear()
             self.deaths += 1
             self._say(f"{how}; another is started")
             self._worker = worker = await self._replacement()
@@ -115,10 +114,15 @@ class Supervisor:
                 return worker
 
     async def _new(self) -> tuple[WorkerProcess, Sequence[Function]]:
-        worker = await WorkerProcess.start(self._app_directory, self._settings, self._on_log)
+        starting = asyncio.create_task(
+            WorkerProcess.start(self._app_directory, self._settings, self._on_log)
+        )
         try:
+            # Half a process could not be ended; a whole one can, at any moment.
+            worker = await asyncio.shield(starting)
             return worker, await worker.index(self._app_directory)
         except BaseException:
+            worker = await starting
             worker.kill()
             await worker.ended()
             raise
