@@ -105,9 +105,7 @@ class ServiceBusLab:
             "keep_alive": 0,
         } | options
         found: list[str] = []
-        async with self.receiver(
-            path, subscription, receive_mode=deleting, **settings
-        ) as receiver:
+        async with self.receiver(path, subscription, **settings) as receiver:
             while len(found) < count:
                 messages = await receiver.receive_messages(count - len(found), 10)
                 assert messages

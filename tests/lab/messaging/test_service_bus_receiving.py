@@ -1,0 +1,215 @@
+"""The real SDK receives from the lab's Service Bus and settles what it received."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from azure.servicebus import ServiceBusMessageState, ServiceBusSubQueue
+from azure.servicebus.exceptions import (
+    MessageAlreadySettled,
+    MessageLockLostError,
+    MessageNotFoundError,
+    ServiceBusError,
+)
+
+from lab.messaging.model import Queue, Subscription, Topic
+from tests.lab.messaging.service_bus_lab import ServiceBusLab, a_lab, bodies
+
+BELOW = ServiceBusSubQueue.DEAD_LETTER
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[ServiceBusLab]:
+    entities = (
+        Queue("plain", max_delivery_count=3),
+        Queue("brief", lock_seconds=1),
+        Queue("mortal", dead_letter_expired=True),
+        Topic("news", (Subscription("a", max_delivery_count=1),)),
+    )
+    async with a_lab(*entities) as lab:
+        yield lab
+
+
+async def test_each_settlement_does_what_it_says(lab: ServiceBusLab) -> None:
+    await lab.send("plain", "complete", "abandon", "defer", "dead-letter")
+    async with lab.receiver("plain") as receiver:
+        complete, abandon, defer, dead_letter = await receiver.receive_messages(4, 10)
+        await receiver.complete_message(complete)
+        await receiver.abandon_message(abandon)
+        await receiver.defer_message(defer)
+        await receiver.dead_letter_message(dead_letter, "unreadable", "at byte 3")
+        with pytest.raises(MessageAlreadySettled):
+            await receiver.complete_message(complete)
+        (again,) = await receiver.receive_messages(1, 10)
+        (deferred,) = await receiver.receive_deferred_messages(defer.sequence_number)
+        await receiver.complete_message(again)
+        await receiver.complete_message(deferred)
+
+    assert (str(again), again.delivery_count) == ("abandon", 1)
+    assert (str(deferred), deferred.state) == ("defer", ServiceBusMessageState.DEFERRED)
+    assert lab.counts("plain") == {
+        "active": 0,
+        "deferred": 0,
+        "scheduled": 0,
+        "locked": 0,
+        "dead_letters": 1,
+        "receivers": 0,
+    }
+
+
+async def test_a_dead_letter_has_its_reason_and_can_only_be_completed(
+    lab: ServiceBusLab,
+) -> None:
+    await lab.send("plain", "1", "2", application_properties={"cloudEvents:id": "x"})
+    async with lab.receiver("plain") as receiver:
+        for message in await receiver.receive_messages(2, 10):
+            await receiver.dead_letter_message(message, "unreadable", "at byte 3")
+    async with lab.receiver("plain", sub_queue=BELOW) as receiver:
+        letter, other = await receiver.receive_messages(2, 10)
+        await receiver.complete_message(letter)
+        with pytest.raises(ServiceBusError, match="cannot be dead-lettered again"):
+            await receiver.dead_letter_message(other)
+
+    assert (letter.dead_letter_reason, letter.dead_letter_error_description) == (
+        "unreadable",
+        "at byte 3",
+    )
+    assert letter.application_properties[b"cloudEvents:id"] == b"x"
+    assert lab.counts("plain")["dead_letters"] == 1
+
+
+async def test_what_fails_too_often_is_dead_lettered(lab: ServiceBusLab) -> None:
+    await lab.send("plain", "poison")
+    counts = []
+    async with lab.receiver("plain") as receiver:
+        for _ in range(3):
+            (message,) = await receiver.receive_messages(1, 10)
+            counts.append(message.delivery_count)
+            await receiver.abandon_message(message)
+    async with lab.receiver("plain", sub_queue=BELOW) as receiver:
+        (letter,) = await receiver.peek_messages()
+
+    assert counts == [0, 1, 2]
+    assert letter.dead_letter_reason == "MaxDeliveryCountExceeded"
+
+
+async def test_a_subscription_has_dead_letters_of_its_own(lab: ServiceBusLab) -> None:
+    await lab.send("news", "poison")
+    async with lab.receiver("news", "a") as receiver:
+        (message,) = await receiver.receive_messages(1, 10)
+        await receiver.abandon_message(message)
+
+    assert lab.counts("news/Subscriptions/a")["dead_letters"] == 1
+    assert await lab.drain("news", 1, "a", sub_queue=BELOW) == ["poison"]
+
+
+async def test_a_lock_that_ends_gives_the_message_to_another_receiver(
+    lab: ServiceBusLab,
+) -> None:
+    await lab.send("brief", "1")
+    async with lab.receiver("brief") as first, lab.receiver("brief") as second:
+        (lost,) = await first.receive_messages(1, 10)
+        (found,) = await second.receive_messages(1, 10)
+        with pytest.raises(MessageLockLostError):
+            await first.complete_message(lost)
+        await second.complete_message(found)
+
+    assert (lost.delivery_count, found.delivery_count) == (0, 1)
+
+
+async def test_a_renewed_lock_ends_later(lab: ServiceBusLab) -> None:
+    await lab.send("plain", "1")
+    async with lab.receiver("plain") as receiver:
+        (message,) = await receiver.receive_messages(1, 10)
+        before = message.locked_until_utc
+        after = await receiver.renew_message_lock(message)
+        assert message.locked_until_utc == after
+        await receiver.complete_message(message)
+
+    assert before < after
+
+
+async def test_a_lock_that_the_service_has_taken_back_is_lost(lab: ServiceBusLab) -> None:
+    await lab.send("plain", "1", "2")
+    async with lab.receiver("plain") as receiver:
+        message, settled = await receiver.receive_messages(2, 10)
+        message._received_lock_token = settled.lock_token
+        await receiver.complete_message(settled)
+        with pytest.raises(MessageLockLostError):
+            await receiver.renew_message_lock(message)
+        message._is_deferred_message = True
+        with pytest.raises(MessageLockLostError):
+            await receiver.complete_message(message)
+
+
+async def test_peeking_shows_everything_and_takes_nothing(lab: ServiceBusLab) -> None:
+    await lab.send("plain", *map(str, range(1, 6)))
+    async with lab.receiver("plain") as receiver:
+        (locked,) = await receiver.receive_messages(1, 10)
+        shown = await receiver.peek_messages(3, sequence_number=1)
+        shown += await receiver.peek_messages(10)
+        assert await receiver.peek_messages(10) == []
+        await receiver.abandon_message(locked)
+
+    assert bodies(shown) == ["1", "2", "3", "4", "5"]
+    assert [each.sequence_number for each in shown] == [1, 2, 3, 4, 5]
+    assert lab.counts("plain")["active"] == 5
+
+
+async def test_what_was_not_deferred_cannot_be_asked_for(lab: ServiceBusLab) -> None:
+    await lab.send("plain", "1")
+    async with lab.receiver("plain") as receiver:
+        with pytest.raises(MessageNotFoundError):
+            await receiver.receive_deferred_messages([1])
+
+
+async def test_a_deferred_message_can_be_abandoned_deferred_and_dead_lettered(
+    lab: ServiceBusLab,
+) -> None:
+    await lab.send("plain", "1")
+    async with lab.receiver("plain") as receiver:
+        (message,) = await receiver.receive_messages(1, 10)
+        await receiver.defer_message(message)
+        for settle in (
+            receiver.abandon_message,
+            receiver.defer_message,
+            receiver.dead_letter_message,
+        ):
+            (message,) = await receiver.receive_deferred_messages([1])
+            await settle(message)
+
+    assert lab.counts("plain")["dead_letters"] == 1
+
+
+async def test_an_expired_message_is_found_among_the_dead_letters(lab: ServiceBusLab) -> None:
+    await lab.send("mortal", "1", time_to_live=timedelta(milliseconds=100))
+    async with lab.receiver("mortal", sub_queue=BELOW) as receiver:
+        (letter,) = await receiver.receive_messages(1, 10)
+
+    assert letter.dead_letter_reason == "TTLExpiredException"
+
+
+async def test_what_a_closing_receiver_had_buffered_is_free_at_once(lab: ServiceBusLab) -> None:
+    await lab.send("plain", *map(str, range(20)))
+    async with lab.receiver("plain", prefetch_count=20) as receiver:
+        (taken,) = await receiver.receive_messages(1, 10)
+        await receiver.complete_message(taken)
+
+    assert lab.counts("plain")["active"] == 19
+    assert lab.counts("plain")["locked"] == 0
+    assert await lab.drain("plain", 19) == [str(number) for number in range(1, 20)]
+
+
+async def test_messages_can_be_iterated(lab: ServiceBusLab) -> None:
+    await lab.send("plain", *map(str, range(20)))
+    found = []
+    async with lab.receiver("plain", max_wait_time=10) as receiver:
+        async for message in receiver:
+            found.append(str(message))
+            await receiver.complete_message(message)
+            if len(found) == 20:
+                break
+
+    assert found == [str(number) for number in range(20)]
