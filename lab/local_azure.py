@@ -38,14 +38,22 @@ class LocalAzure:
     """
 
     def __init__(
-        self, plan: Plan, state_dir: Path, *, identity_port: int = 0, storage_port: int = 0
+        self,
+        plan: Plan,
+        state_dir: Path,
+        *,
+        identity_port: int = 0,
+        storage_port: int = 0,
+        websocket_port: int | None = None,
     ) -> None:
         self.plan = plan
         self._state = StateDirectory(state_dir)
         self.directory = Directory(state_dir)
         self.tls = kept(state_dir, _names(plan.namespaces))
         self.endpoint = IdentityEndpoint(self.directory, port=identity_port)
-        self.broker = Broker(self.directory, plan.namespaces, self.tls)
+        self.broker = Broker(
+            self.directory, plan.namespaces, self.tls, websocket_port=websocket_port
+        )
         self.storage = Storage(
             self.directory,
             self.tls,

@@ -36,7 +36,11 @@ def storage(shared_storage: Storage) -> Iterator[Storage]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def azure(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalAzure]:
-    """The plant's Azure, one for all tests of a process that leave it as they found it."""
+    """The plant's Azure, one for all tests of a process that leave it as they found it.
+
+    It lives on the session's loop, and so must a test that asks for it:
+    `pytestmark = pytest.mark.asyncio(loop_scope="session")`.
+    """
     async with LocalAzure(
         plant_plan(free_block()), tmp_path_factory.mktemp("azure")
     ) as running:

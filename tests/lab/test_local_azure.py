@@ -8,17 +8,22 @@ from azure.core.exceptions import HttpResponseError
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.exceptions import EventHubError
+from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 from azure.identity.aio import ManagedIdentityCredential
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
-from azure.servicebus.exceptions import ServiceBusAuthorizationError
+from azure.servicebus.exceptions import (
+    MessagingEntityDisabledError,
+    ServiceBusAuthorizationError,
+    ServiceBusError,
+)
 from azure.storage.blob.aio import BlobServiceClient
 
 from lab.credential import managed_identity
 from lab.identity import UnknownNameError
 from lab.local_azure import LocalAzure
 from lab.messaging.broker import AddressTakenError
-from lab.plan import AMQPS_PORT, App, Plan, free_block, plant_plan
+from lab.plan import AMQPS_PORT, HOST_CONTAINER, App, Plan, free_block, plant_plan
 from lab.state_directory import StateInUseError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -111,6 +116,70 @@ async def test_the_relays_own_identity_may_not_send_to_operations(azure: LocalAz
 
     with pytest.raises(ServiceBusAuthorizationError, match="'Send' claim"):
         await send_to_bus(settings, "OPERATIONS", "alarms")
+
+
+async def test_a_role_taken_away_and_given_back_is_felt_by_the_next_send(
+    azure: LocalAzure,
+) -> None:
+    role = ("relay", "Azure Event Hubs Data Sender", "analytics/twin-changes")
+    azure.control.revoke(*role)
+    with pytest.raises(EventHubError, match="'Send' claim"):
+        await send_to_hub(azure, "relay", "ANALYTICS", "twin-changes")
+    await send_to_hub(azure, "relay", "ANALYTICS", "telemetry")
+    azure.control.grant(*role)
+
+    await send_to_hub(azure, "relay", "ANALYTICS", "twin-changes")
+
+
+async def test_a_denied_network_and_a_disabled_queue_let_nobody_send(
+    azure: LocalAzure,
+) -> None:
+    settings = azure.settings("relay")
+    azure.control.deny_network("operations")
+    with pytest.raises(ServiceBusError, match="amqp:"):
+        await send_to_bus(settings, "OPERATIONS", "alarms")
+    azure.control.allow_network("operations")
+    azure.control.disable("operations", "alarms")
+    with pytest.raises(MessagingEntityDisabledError):
+        await send_to_bus(settings, "OPERATIONS", "alarms")
+    azure.control.heal("operations")
+
+    await send_to_bus(settings, "OPERATIONS", "alarms")
+
+
+async def test_a_throttled_hub_is_busy_as_often_as_it_was_told(azure: LocalAzure) -> None:
+    azure.control.throttle("analytics", "telemetry", 2)
+    with pytest.raises(EventHubError, match="being throttled"):
+        await send_to_hub(azure, "relay", "ANALYTICS", "telemetry")
+
+    await send_to_hub(azure, "relay", "ANALYTICS", "telemetry")
+
+
+async def test_checkpoints_are_kept_where_the_functions_host_keeps_them(
+    azure: LocalAzure,
+) -> None:
+    settings = azure.settings("relay")
+    checkpoint = {
+        "fully_qualified_namespace": settings["INGRESS__fullyQualifiedNamespace"],
+        "eventhub_name": settings["INGRESS_EVENT_HUB"],
+        "consumer_group": settings["INGRESS_CONSUMER_GROUP"],
+        "partition_id": "2",
+        "offset": "7",
+        "sequence_number": 7,
+    }
+    async with (
+        credential(settings, "AzureWebJobsStorage") as identity,
+        BlobCheckpointStore(
+            settings["AzureWebJobsStorage__blobServiceUri"],
+            HOST_CONTAINER,
+            credential=identity,
+            connection_verify=settings["RELAY_CA_FILE"],
+        ) as store,
+    ):
+        await store.update_checkpoint(checkpoint)
+        kept = await store.list_checkpoints(*list(checkpoint.values())[:3])
+
+    assert list(kept) == [checkpoint]
 
 
 async def test_the_auditor_reads_what_arrived(azure: LocalAzure) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import ssl
 import uuid
@@ -187,6 +188,13 @@ async def test_without_a_role_nothing_is_allowed_and_azures_words_say_so(
         "AuthorizationPermissionMismatch",
     )
     assert "not authorized to perform this operation using this permission" in str(caught.value)
+
+
+async def test_a_large_upload_is_refused_with_the_reason_and_not_cut(account: Account) -> None:
+    large = io.BytesIO(bytes(8 * 1024 * 1024))
+    status, headers, _ = await account.put(data=large)
+
+    assert (status, headers["x-ms-error-code"]) == (403, "AuthorizationPermissionMismatch")
 
 
 async def test_a_reader_reads_and_may_not_write(

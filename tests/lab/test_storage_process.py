@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from lab.azurite import Azurite, AzuriteError
@@ -144,3 +146,30 @@ async def test_a_port_that_is_taken_ends_the_start_and_azurite_with_it(
     with pytest.raises(PortInUseError, match="storage can't listen on"):
         await other.start()
     assert other.azurite.pid is None
+
+
+async def test_an_azurite_that_is_gone_is_a_busy_server_and_not_a_puzzle(
+    tls: TlsFiles, tmp_path: Path
+) -> None:
+    directory = Directory()
+    storage = Storage(directory, tls, state_dir=tmp_path)
+    await storage.start()
+    who = directory.register("one", app="one")
+    directory.grant(who.object_id, "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", storage.resource_id)
+    assert storage.azurite.pid is not None
+    os.kill(storage.azurite.pid, signal.SIGKILL)
+    assert await ended(storage.azurite.pid)
+    trust = ssl.create_default_context(cafile=tls.ca_file)
+    token = directory.issue(who, "https://storage.azure.com")
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session,
+        session.get(
+            storage.url + "/any", headers={"Authorization": f"Bearer {token}"}
+        ) as answer,
+    ):
+        said = await answer.text()
+
+    assert (answer.status, answer.headers["x-ms-error-code"]) == (503, "ServerBusy")
+    assert "Azurite does not answer" in said
+    assert not storage.azurite.running
+    await storage.stop()
