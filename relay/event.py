@@ -73,5 +73,9 @@ class Event:
 
 
 def _last_segment(source: str) -> str:
-    """Return what follows the host in `<host>/<twin>` or `<host>/digitaltwins/<twin>`."""
-    return source.rpartition("/")[2] if "/" in source else ""
+    """Return what follows the host in `<host>/<twin>` or `<host>/digitaltwins/<twin>`.
+
+    The host may have a scheme before it: Event Grid's schema has the source from a setting.
+    """
+    path = source.rpartition("://")[2].partition("/")[2]
+    return path.rpartition("/")[2]
