@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 from azure.servicebus import ServiceBusMessageState, ServiceBusSubQueue
@@ -33,7 +32,7 @@ async def lab() -> AsyncIterator[ServiceBusLab]:
 
 
 async def test_each_settlement_does_what_it_says(lab: ServiceBusLab) -> None:
-    await lab.send("plain", "complete", "abandon", "defer", "dead-letter")
+    lab.put("plain", "complete", "abandon", "defer", "dead-letter")
     async with lab.receiver("plain") as receiver:
         complete, abandon, defer, dead_letter = await receiver.receive_messages(4, 10)
         await receiver.complete_message(complete)
@@ -62,7 +61,7 @@ async def test_each_settlement_does_what_it_says(lab: ServiceBusLab) -> None:
 async def test_a_dead_letter_has_its_reason_and_can_only_be_completed(
     lab: ServiceBusLab,
 ) -> None:
-    await lab.send("plain", "1", "2", application_properties={"cloudEvents:id": "x"})
+    lab.put("plain", "1", "2", application_properties={"cloudEvents:id": "x"})
     async with lab.receiver("plain") as receiver:
         for message in await receiver.receive_messages(2, 10):
             await receiver.dead_letter_message(message, "unreadable", "at byte 3")
@@ -81,7 +80,7 @@ async def test_a_dead_letter_has_its_reason_and_can_only_be_completed(
 
 
 async def test_what_fails_too_often_is_dead_lettered(lab: ServiceBusLab) -> None:
-    await lab.send("plain", "poison")
+    lab.put("plain", "poison")
     counts = []
     async with lab.receiver("plain") as receiver:
         for _ in range(3):
@@ -96,7 +95,7 @@ async def test_what_fails_too_often_is_dead_lettered(lab: ServiceBusLab) -> None
 
 
 async def test_a_subscription_has_dead_letters_of_its_own(lab: ServiceBusLab) -> None:
-    await lab.send("news", "poison")
+    lab.put("news", "poison")
     async with lab.receiver("news", "a") as receiver:
         (message,) = await receiver.receive_messages(1, 10)
         await receiver.abandon_message(message)
@@ -108,7 +107,7 @@ async def test_a_subscription_has_dead_letters_of_its_own(lab: ServiceBusLab) ->
 async def test_a_lock_that_ends_gives_the_message_to_another_receiver(
     lab: ServiceBusLab,
 ) -> None:
-    await lab.send("brief", "1")
+    lab.put("brief", "1")
     async with lab.receiver("brief") as first, lab.receiver("brief") as second:
         (lost,) = await first.receive_messages(1, 10)
         (found,) = await second.receive_messages(1, 10)
@@ -120,7 +119,7 @@ async def test_a_lock_that_ends_gives_the_message_to_another_receiver(
 
 
 async def test_a_renewed_lock_ends_later(lab: ServiceBusLab) -> None:
-    await lab.send("plain", "1")
+    lab.put("plain", "1")
     async with lab.receiver("plain") as receiver:
         (message,) = await receiver.receive_messages(1, 10)
         before = message.locked_until_utc
@@ -132,7 +131,7 @@ async def test_a_renewed_lock_ends_later(lab: ServiceBusLab) -> None:
 
 
 async def test_a_lock_that_the_service_has_taken_back_is_lost(lab: ServiceBusLab) -> None:
-    await lab.send("plain", "1", "2")
+    lab.put("plain", "1", "2")
     async with lab.receiver("plain") as receiver:
         message, settled = await receiver.receive_messages(2, 10)
         message._received_lock_token = settled.lock_token
@@ -145,7 +144,7 @@ async def test_a_lock_that_the_service_has_taken_back_is_lost(lab: ServiceBusLab
 
 
 async def test_peeking_shows_everything_and_takes_nothing(lab: ServiceBusLab) -> None:
-    await lab.send("plain", *map(str, range(1, 6)))
+    lab.put("plain", *map(str, range(1, 6)))
     async with lab.receiver("plain") as receiver:
         (locked,) = await receiver.receive_messages(1, 10)
         shown = await receiver.peek_messages(3, sequence_number=1)
@@ -159,7 +158,7 @@ async def test_peeking_shows_everything_and_takes_nothing(lab: ServiceBusLab) ->
 
 
 async def test_what_was_not_deferred_cannot_be_asked_for(lab: ServiceBusLab) -> None:
-    await lab.send("plain", "1")
+    lab.put("plain", "1")
     async with lab.receiver("plain") as receiver:
         with pytest.raises(MessageNotFoundError):
             await receiver.receive_deferred_messages([1])
@@ -168,7 +167,7 @@ async def test_what_was_not_deferred_cannot_be_asked_for(lab: ServiceBusLab) -> 
 async def test_a_deferred_message_can_be_abandoned_deferred_and_dead_lettered(
     lab: ServiceBusLab,
 ) -> None:
-    await lab.send("plain", "1")
+    lab.put("plain", "1")
     async with lab.receiver("plain") as receiver:
         (message,) = await receiver.receive_messages(1, 10)
         await receiver.defer_message(message)
@@ -184,7 +183,7 @@ async def test_a_deferred_message_can_be_abandoned_deferred_and_dead_lettered(
 
 
 async def test_an_expired_message_is_found_among_the_dead_letters(lab: ServiceBusLab) -> None:
-    await lab.send("mortal", "1", time_to_live=timedelta(milliseconds=100))
+    lab.put("mortal", "1", ttl_ms=100)
     async with lab.receiver("mortal", sub_queue=BELOW) as receiver:
         (letter,) = await receiver.receive_messages(1, 10)
 
@@ -192,7 +191,7 @@ async def test_an_expired_message_is_found_among_the_dead_letters(lab: ServiceBu
 
 
 async def test_what_a_closing_receiver_had_buffered_is_free_at_once(lab: ServiceBusLab) -> None:
-    await lab.send("plain", *map(str, range(20)))
+    lab.put("plain", *map(str, range(20)))
     async with lab.receiver("plain", prefetch_count=20) as receiver:
         (taken,) = await receiver.receive_messages(1, 10)
         await receiver.complete_message(taken)
@@ -203,7 +202,7 @@ async def test_what_a_closing_receiver_had_buffered_is_free_at_once(lab: Service
 
 
 async def test_messages_can_be_iterated(lab: ServiceBusLab) -> None:
-    await lab.send("plain", *map(str, range(20)))
+    lab.put("plain", *map(str, range(20)))
     found = []
     async with lab.receiver("plain", max_wait_time=10) as receiver:
         async for message in receiver:

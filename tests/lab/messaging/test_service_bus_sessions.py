@@ -31,8 +31,8 @@ async def lab() -> AsyncIterator[ServiceBusLab]:
 
 
 async def test_a_named_session_gives_its_own_messages_in_order(lab: ServiceBusLab) -> None:
-    await lab.send("ordered", "a1", "a2", session_id="a")
-    await lab.send("ordered", "b1", session_id="b")
+    lab.put("ordered", "a1", "a2", group_id="a")
+    lab.put("ordered", "b1", group_id="b")
     async with lab.receiver("ordered", session_id="a") as receiver:
         messages = await receiver.receive_messages(2, 10)
         for message in messages:
@@ -44,7 +44,7 @@ async def test_a_named_session_gives_its_own_messages_in_order(lab: ServiceBusLa
 
 
 async def test_a_subscription_has_sessions_too(lab: ServiceBusLab) -> None:
-    await lab.send("news", "1", session_id="twin")
+    lab.put("news", "1", group_id="twin")
     async with lab.receiver("news", "a", session_id="twin") as receiver:
         (message,) = await receiver.receive_messages(1, 10)
         await receiver.dead_letter_message(message, "bad")
@@ -54,7 +54,7 @@ async def test_a_subscription_has_sessions_too(lab: ServiceBusLab) -> None:
 
 async def test_next_available_sessions_are_all_different(lab: ServiceBusLab) -> None:
     for name in "abc":
-        await lab.send("ordered", name, session_id=name)
+        lab.put("ordered", name, group_id=name)
     receiver = lab.receiver
     async with (
         receiver("ordered", session_id=NEXT_AVAILABLE_SESSION) as first,
@@ -72,7 +72,11 @@ async def test_who_waits_for_a_session_gets_the_first_that_comes(lab: ServiceBus
             return bodies(await receiver.receive_messages(1, 10))
 
     waiting = asyncio.create_task(take())
-    await lab.send("ordered", "1", session_id="a")
+    places = lab.broker._sites["operations"].service._served["ordered"].dispatcher._waiting
+    async with asyncio.timeout(10):
+        while not places:  # noqa: ASYNC110 - a queue of waiting clients has no event
+            await asyncio.sleep(0.01)
+    lab.put("ordered", "1", group_id="a")
 
     assert await waiting == ["1"]
 
@@ -108,7 +112,7 @@ async def test_a_session_keeps_its_state_and_its_lock_can_be_renewed(
 async def test_a_session_whose_lock_ends_is_lost_and_another_may_have_it(
     lab: ServiceBusLab,
 ) -> None:
-    await lab.send("brief", "1", session_id="a")
+    lab.put("brief", "1", group_id="a")
     async with lab.receiver("brief", session_id="a") as first:
         (lost,) = await first.receive_messages(1, 10)
         async with lab.receiver("brief", session_id=NEXT_AVAILABLE_SESSION) as second:
@@ -120,7 +124,7 @@ async def test_a_session_whose_lock_ends_is_lost_and_another_may_have_it(
 
 
 async def test_an_abandoned_message_is_the_next_of_its_session(lab: ServiceBusLab) -> None:
-    await lab.send("ordered", "1", "2", session_id="a")
+    lab.put("ordered", "1", "2", group_id="a")
     async with lab.receiver("ordered", session_id="a") as receiver:
         (message,) = await receiver.receive_messages(1, 10)
         await receiver.abandon_message(message)
@@ -130,8 +134,8 @@ async def test_an_abandoned_message_is_the_next_of_its_session(lab: ServiceBusLa
 
 
 async def test_messages_of_a_session_can_be_deferred_and_peeked(lab: ServiceBusLab) -> None:
-    await lab.send("ordered", "1", "2", session_id="a")
-    await lab.send("ordered", "other", session_id="b")
+    lab.put("ordered", "1", "2", group_id="a")
+    lab.put("ordered", "other", group_id="b")
     async with lab.receiver("ordered", session_id="a") as receiver:
         (message,) = await receiver.receive_messages(1, 10)
         await receiver.defer_message(message)
@@ -155,7 +159,7 @@ async def test_the_wrong_kind_of_receiver_is_refused(
 
 
 async def test_sessions_with_messages_or_state_are_listed(lab: ServiceBusLab) -> None:
-    await lab.send("ordered", "1", session_id="messages")
+    lab.put("ordered", "1", group_id="messages")
     async with lab.receiver("ordered", session_id="state") as receiver:
         await receiver.session.set_state(b"x")
     async with lab.client() as client:
@@ -167,7 +171,7 @@ async def test_sessions_with_messages_or_state_are_listed(lab: ServiceBusLab) ->
 async def test_a_cut_connection_frees_the_session_and_its_receiver_is_lost(
     lab: ServiceBusLab,
 ) -> None:
-    await lab.send("ordered", "1", session_id="a")
+    lab.put("ordered", "1", group_id="a")
     async with lab.receiver("ordered", session_id="a") as receiver:
         (message,) = await receiver.receive_messages(1, 10)
         lab.broker.faults.cut_connections("operations")
