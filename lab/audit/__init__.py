@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.audit.comparison import Expectation, audit
 from lab.audit.observation import Key, Observed, Received, observe
-from lab.audit.readers import Access, read_hub, read_queue, read_subscription
+from lab.audit.readers import Access, read_dead_letters, read_hub, read_queue, read_subscription
 from lab.audit.report import Alteration, Report, RouteReport
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "RouteReport",
     "audit",
     "observe",
+    "read_dead_letters",
     "read_hub",
     "read_queue",
     "read_subscription",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from azure.servicebus import NEXT_AVAILABLE_SESSION, ServiceBusReceiveMode
 from azure.servicebus import TransportType as ServiceBusTransportType
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import OperationTimeoutError
+from azure.storage.blob.aio import ContainerClient
 
 from lab.audit.observation import Received
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from azure.eventhub.aio import PartitionContext
     from azure.servicebus import ServiceBusReceivedMessage
     from azure.servicebus.aio import ServiceBusReceiver
+
+    from lab.audit.observation import Key
 
 _ENOUGH_SECONDS: Final = 60.0
 _QUIET_SECONDS: Final = 1.0
@@ -166,6 +170,27 @@ async def _empty(receiver: ServiceBusReceiver, stream: str) -> list[Received]:
         messages = await receiver.receive_messages(_AT_ONCE, max_wait_time=_QUIET_SECONDS)
         received += [_from_service_bus(stream, message) for message in messages]
     return received
+
+
+async def read_dead_letters(
+    blob_service: str, container: str, credential: AsyncTokenCredential, ca_file: str
+) -> dict[str, set[Key]]:
+    """Return which events are kept as dead letters, by route: the first part of a blob's name.
+
+    Raises:
+        azure.core.exceptions.AzureError: storage refused.
+    """
+    kept: dict[str, set[Key]] = {}
+    client = ContainerClient(
+        blob_service, container, credential=credential, connection_verify=ca_file
+    )
+    async with client:
+        async for name in client.list_blob_names():
+            blob = await client.download_blob(name)
+            events = kept.setdefault(name.partition("/")[0], set())
+            for event in json.loads(await blob.readall()):
+                events.add((event["source"], event["id"]))
+    return kept
 
 
 def _from_hub(partition: str, event: EventData) -> Received:

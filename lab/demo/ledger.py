@@ -46,14 +46,26 @@ class Refusal:
 
 @dataclass(slots=True)
 class Tally:
-    """One route's numbers: what the relay said it did."""
+    """One route's numbers: what the relay said it did.
 
-    delivered: int = 0
+    Attributes:
+        direct: how many events were delivered at once.
+        dead_lettered: how many became dead letters instead.
+        redriven: how many of those were delivered after all.
+        state: the route's, with its `reason` if there is one.
+    """
+
+    direct: int = 0
     dead_lettered: int = 0
     redriven: int = 0
     state: str = "healthy"
     reason: str = ""
     recent: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def delivered(self) -> int:
+        """How many events have arrived, at once or after all."""
+        return self.direct + self.redriven
 
     @property
     def waiting(self) -> int:
@@ -62,8 +74,8 @@ class Tally:
 
     @property
     def settled(self) -> int:
-        """How many events were delivered or are kept; a redriven one was both, in turn."""
-        return self.delivered + self.waiting
+        """How many events were delivered or are kept."""
+        return self.direct + self.dead_lettered
 
     def rate(self, now: float) -> float:
         """Return the events delivered a second, over the last few."""
@@ -78,12 +90,19 @@ class Ledger:
     Args:
         routes: the routes' names, in the order in which they are shown.
         clock: seconds that only rise.
+
+    Attributes:
+        tallies: each route's numbers.
+        refusals: each refusal once.
+        malformed: how many messages were no events.
+        heard: how many records were entered.
     """
 
     def __init__(self, routes: Iterable[str], clock: Callable[[], float]) -> None:
         self.tallies = {route: Tally() for route in routes}
         self.refusals: list[Refusal] = []
         self.malformed = 0
+        self.heard = 0
         self._clock = clock
         self._changed = asyncio.Event()
 
@@ -107,12 +126,13 @@ class Ledger:
         count = _count(values)
         match name, tally:
             case "relay.delivered", Tally():
-                tally.delivered += count
+                tally.direct += count
                 tally.recent.append((self._clock(), count))
             case "relay.dead_lettered", Tally():
                 tally.dead_lettered += count
             case "relay.redriven", Tally():
                 tally.redriven += count
+                tally.recent.append((self._clock(), count))
             case "relay.route_state", Tally():
                 tally.state = str(values.get("state", ""))
                 tally.reason = str(values.get("reason") or "")
@@ -122,6 +142,7 @@ class Ledger:
                 self._refused(Refusal.from_log(values))
             case _:
                 return
+        self.heard += 1
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:

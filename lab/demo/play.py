@@ -197,5 +197,7 @@ class Play:
 
     async def _report(self) -> None:
         while True:
+            before = self._ledger.heard
             await asyncio.sleep(_REPORT_SECONDS)
-            self.screen.routes(self._ledger)
+            if self._ledger.heard != before:
+                self.screen.routes(self._ledger)

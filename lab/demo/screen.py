@@ -40,6 +40,9 @@ class Screen(Protocol):
     def outcome(self, outcome: Outcome) -> None:
         """Show the end."""
 
+    def fail(self, text: str) -> None:
+        """Say why there is no outcome."""
+
 
 class Terminal:
     """A person watches: colours and, on a real terminal, a table that moves.
@@ -107,6 +110,10 @@ class Terminal:
         if outcome.is_good:
             self._print("  Nothing lost, nothing out of order, nothing altered.", style="green")
 
+    def fail(self, text: str) -> None:
+        """Print one line where errors go."""
+        print(text, file=sys.stderr)
+
     def _print(self, text: str = "", style: str | None = None) -> None:
         """Print text as it is: a command must stay one line to be copied."""
         self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
@@ -138,6 +145,11 @@ class JsonLines:
     def outcome(self, outcome: Outcome) -> None:
         """Write the outcome."""
         _write(outcome.as_json())
+
+    def fail(self, text: str) -> None:
+        """Write the reason, here and where errors go."""
+        _write({"kind": "failed", "text": text})
+        print(text, file=sys.stderr)
 
 
 def choose(*, as_json: bool) -> Screen:

@@ -74,8 +74,10 @@ class FakeStage:
         else:
             self.deliver(route, notification)
 
-    def deliver(self, route: str, notification: Notification) -> None:
-        self.ledger.hear("relay.delivered", {"route": route, "count": 1})
+    def deliver(
+        self, route: str, notification: Notification, said: str = "relay.delivered"
+    ) -> None:
+        self.ledger.hear(said, {"route": route, "count": 1})
         self.arrived[route].append(_received(notification))
 
     def revoke(self, route: str) -> str:
@@ -95,16 +97,17 @@ class FakeStage:
 
     async def redrive(self) -> None:
         for notification in self.waiting:
-            self.deliver(REFUSED_ROUTE, notification)
-            self.ledger.hear("relay.redriven", {"route": REFUSED_ROUTE, "count": 1})
+            self.deliver(REFUSED_ROUTE, notification, "relay.redriven")
 
     async def audit(self, expectations: Sequence[Expectation]) -> Report:
         return audit(self.ingress, self.arrived, expectations)
 
 
 class Loses(FakeStage):
-    def deliver(self, route: str, notification: Notification) -> None:
-        super().deliver(route, notification)
+    def deliver(
+        self, route: str, notification: Notification, said: str = "relay.delivered"
+    ) -> None:
+        super().deliver(route, notification, said)
         if notification.attributes["id"] == "reading-2":
             self.arrived[route].pop()
 
@@ -116,8 +119,11 @@ class Swaps(FakeStage):
 
 
 class Alters(FakeStage):
-    def deliver(self, route: str, notification: Notification) -> None:
-        super().deliver(route, replace(notification, data=notification.data + b" "))
+    def deliver(
+        self, route: str, notification: Notification, said: str = "relay.delivered"
+    ) -> None:
+        altered = replace(notification, data=notification.data + b" ")
+        super().deliver(route, altered, said)
 
 
 class NeverRedrives(FakeStage):

@@ -36,7 +36,10 @@ from lab.twins import (
 )
 
 # One broker serves the whole module: its hubs and queues are told apart by name.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("twins-sender"),
+]
 
 ROLE_IDS = {role.name: role.id for role in ROLES}
 NOTIFICATIONS = list(islice(Plant(3, datetime(2026, 1, 5, tzinfo=UTC)), 600))
