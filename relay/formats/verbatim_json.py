@@ -11,7 +11,11 @@ import json
 import re
 from typing import Final
 
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_SPACES: Final = " \t\n\r"
+_SPACE: Final = re.compile(f"[{_SPACES}]*")
+_STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{},]', re.DOTALL)
+"""Strings and what structures them; a string without an end goes to the end of the text."""
+_DEPTH: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def _refuse_constant(name: str) -> float:
@@ -50,22 +54,26 @@ def members(text: str) -> dict[str, str]:
 
 
 def elements(text: str) -> list[str]:
-    """Return the elements of the JSON array in `text`, each as the text it was written in.
+    """Return the elements of the array in `text`, each as the text it was written in.
+
+    Only brackets and strings are looked at, so that an element that is no JSON, or nests too
+    deeply, does not hide its neighbours: whoever reads an element judges it.
 
     Raises:
-        ValueError: it is not one JSON array.
+        ValueError: the array does not begin or end as one.
     """
-    position = _skip(text, _expect(text, _skip(text, 0), "["))
+    start = _expect(text, _skip(text, 0), "[")
     found: list[str] = []
-    if text[position : position + 1] == "]":
-        return _end(text, position + 1, found)
-    while True:
-        end = _value_end(text, position)
-        found.append(text[position:end])
-        position = _skip(text, end)
-        if text[position : position + 1] == "]":
-            return _end(text, position + 1, found)
-        position = _skip(text, _expect(text, position, ","))
+    depth = 0
+    for token in _STRUCTURE.finditer(text, start):
+        mark = token[0]
+        if mark in "]," and not depth:
+            found.append(text[start : token.start()].strip(_SPACES))
+            start = token.end()
+            if mark == "]":
+                return _end(text, start, [] if found == [""] else found)
+        depth += _DEPTH.get(mark, 0)
+    raise ValueError("the array does not end")
 
 
 def is_whole(text: str) -> bool:
