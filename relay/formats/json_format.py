@@ -23,6 +23,7 @@ BATCH_TYPE: Final = "application/cloudevents-batch+json"
 
 _DATA: Final = "data"
 _DATA_BASE64: Final = "data_base64"
+_UNSET: Final = "null"
 
 
 def decode(text: str) -> Event:
@@ -32,15 +33,14 @@ def decode(text: str) -> Event:
         ValueError: the text is not a CloudEvent in JSON.
     """
     members = verbatim_json.members(text)
-    if _DATA in members and _DATA_BASE64 in members:
-        raise ValueError("it holds both data and data_base64")
-    values = {
-        name: attribute(name, value)
-        for name, value in members.items()
-        if name not in {_DATA, _DATA_BASE64}
-    }
+    data, base64_data = members.pop(_DATA, ""), members.pop(_DATA_BASE64, _UNSET)
+    values = {name: attribute(name, value) for name, value in members.items()}
     attributes = {name: value for name, value in values.items() if value is not None}
-    return Event(attributes, _data(members, str(attributes.get("datacontenttype", ""))))
+    if base64_data == _UNSET:
+        return Event(attributes, _data(data, str(attributes.get("datacontenttype", ""))))
+    if data:
+        raise ValueError("it holds both data and data_base64")
+    return Event(attributes, _base64(json.loads(base64_data)))
 
 
 def attribute(name: str, written: str) -> AttributeValue | None:
@@ -55,18 +55,17 @@ def attribute(name: str, written: str) -> AttributeValue | None:
     raise ValueError(f"the attribute {name!r} is neither text, integer nor boolean")
 
 
-def _data(written: Mapping[str, str], content_type: str) -> bytes:
-    if _DATA_BASE64 in written:
-        return _base64(json.loads(written[_DATA_BASE64]))
-    text = written.get(_DATA, "")
-    if text.startswith('"') and not is_json(content_type):
-        return str(json.loads(text)).encode()
-    return text.encode()
+def _data(written: str, content_type: str) -> bytes:
+    if written.startswith('"') and not is_json(content_type):
+        return str(json.loads(written)).encode()
+    return written.encode()
 
 
 def _base64(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("data_base64 is no text")  # noqa: TRY004 - malformed, as all else here
     try:
-        return base64.b64decode(str(value), validate=True)
+        return base64.b64decode(value, validate=True)
     except binascii.Error as error:
         raise ValueError(f"data_base64 is not Base64: {error}") from error
 
