@@ -23,6 +23,8 @@ _RENAMED: Final = {
     "eventTime": "time",
 }
 _NESTED_RENAMED: Final = {"contenttype": "datacontenttype"}
+_ENVELOPE: Final = frozenset({"specversion", "source", *_RENAMED.values()})
+_NOT_NESTED: Final = _ENVELOPE | {"datacontenttype", "data_base64"}
 _MARKS: Final = frozenset({"eventType", "dataVersion"})
 _NESTED_MARKS: Final = frozenset({"data", "contenttype"})
 
@@ -54,7 +56,12 @@ def decode(members: dict[str, str], source: str) -> Event:
 
 
 def _nested(data: str) -> dict[str, str] | None:
+    """Unwrap what Azure Digital Twins wraps; `None` for data that only looks alike.
+
+    It never repeats an attribute of the envelope, so data that has one is somebody else's.
+    """
     if not data.startswith("{"):
         return None
     members = verbatim_json.members(data)
-    return members if members.keys() >= _NESTED_MARKS else None
+    is_wrapped = members.keys() >= _NESTED_MARKS and members.keys().isdisjoint(_NOT_NESTED)
+    return members if is_wrapped else None
