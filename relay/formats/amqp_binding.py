@@ -21,6 +21,7 @@ PREFIX: Final = "cloudEvents:"
 CONTENT_TYPE: Final = "datacontenttype"
 
 _PREFIXES: Final = (PREFIX, "cloudEvents_")
+_BYTES_PREFIXES: Final = (b"cloudEvents:", b"cloudEvents_")
 _DATA_NAMES: Final = frozenset({"data", "data_base64"})
 
 type Properties = Mapping[str | bytes, object]
@@ -29,7 +30,7 @@ type Properties = Mapping[str | bytes, object]
 
 def is_binary_mode(properties: Properties) -> bool:
     """Whether a message with these application properties is a CloudEvent in binary mode."""
-    return any(_text(name).startswith(_PREFIXES) for name in properties)
+    return any(_is_attribute(name) for name in properties)
 
 
 def decode(properties: Properties, content_type: str | None, body: bytes) -> Event:
@@ -40,9 +41,9 @@ def decode(properties: Properties, content_type: str | None, body: bytes) -> Eve
     """
     attributes: dict[str, AttributeValue] = {}
     for written, value in properties.items():
-        name = _attribute_name(written)
-        if name is None or value is None:
+        if value is None or not _is_attribute(written):
             continue
+        name = _text(written)[len(PREFIX) :]
         if name in attributes or name in _DATA_NAMES:
             raise ValueError(f"the property {_text(written)!r} stands twice or is no attribute")
         attributes[name] = _value(name, value)
@@ -58,12 +59,11 @@ def encode(event: Event) -> dict[str | bytes, Any]:
     }
 
 
-def _attribute_name(written: str | bytes) -> str | None:
-    name = _text(written)
-    for prefix in _PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return None
+def _is_attribute(written: str | bytes) -> bool:
+    """Whether a property is the event's; the others need not even be text."""
+    if isinstance(written, bytes):
+        return written.startswith(_BYTES_PREFIXES)
+    return written.startswith(_PREFIXES)
 
 
 def _value(name: str, value: object) -> AttributeValue:
