@@ -59,20 +59,20 @@ def test_all_events_of_one_twin_name_the_same_twin(twin: str, relationship: str)
 def test_absent_attributes_read_as_empty_text() -> None:
     event = Event({})
 
-    assert ["", "", "", "", "", ""] == [
+    assert [
         event.id,
         event.source,
         event.type,
         event.subject,
         event.twin_id,
         event.text("anything"),
-    ]
+    ] == ["", "", "", "", "", ""]
 
 
 def test_numbers_and_booleans_read_as_text() -> None:
     event = an_event(sequence=42, urgent=False)
 
-    assert ["42", "False"] == [event.text("sequence"), event.text("urgent")]
+    assert [event.text("sequence"), event.text("urgent")] == ["42", "False"]
 
 
 def test_an_event_is_sealed_against_whoever_made_it_and_whoever_gets_it() -> None:
