@@ -156,7 +156,7 @@ class ControlServer:
                 await done
         except LookupError as error:
             return _problem(404, str(error))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             return _problem(400, str(error))
         return web.json_response({"done": request.path, **given})
 

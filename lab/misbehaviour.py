@@ -26,6 +26,17 @@ class HttpFault:
     silent: bool = False
     times: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what can't be done.
+
+        Raises:
+            ValueError: no status that says no, or less than once.
+        """
+        if self.status is not None and not 400 <= self.status <= 599:
+            raise ValueError(f"a refusal's status is between 400 and 599, not {self.status}")
+        if self.times is not None and self.times < 1:
+            raise ValueError(f"a fault happens at least once, not {self.times} times")
+
 
 class Misbehaviour:
     """The fault in force, if there is one.

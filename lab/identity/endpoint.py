@@ -103,7 +103,9 @@ class IdentityEndpoint:
             (
                 app
                 for app in directory.apps()
-                if hmac.compare_digest(directory.header(app).encode(), given.encode())
+                if hmac.compare_digest(
+                    directory.header(app).encode(), given.encode(errors="replace")
+                )
             ),
             None,
         )

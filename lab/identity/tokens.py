@@ -141,7 +141,7 @@ class SigningKey:
             )
         except jwt.InvalidSignatureError as error:
             raise _refused("InvalidSignature: The token has an invalid signature.") from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise _refused("MalformedToken: The token could not be read.") from error
 
 

@@ -107,6 +107,27 @@ async def test_a_role_is_revoked_and_granted_by_short_names(
             "'namespace' is missing; 'times' must be int; there is no 'speed'; known: ",
             id="all that is wrong with the arguments",
         ),
+        pytest.param(
+            "/storage/refuse",
+            {"status": 200, "code": "Fine"},
+            400,
+            "a refusal's status is between 400 and 599, not 200",
+            id="a status that is no refusal",
+        ),
+        pytest.param(
+            "/identity/refuse",
+            {"status": 500, "times": 0},
+            400,
+            "a fault happens at least once, not 0 times",
+            id="a fault that never happens",
+        ),
+        pytest.param(
+            "/tokens/lifetime",
+            {"seconds": 1e400},
+            400,
+            "cannot convert float infinity",
+            id="a time without end",
+        ),
         pytest.param("/cut", [1], 400, "send one JSON object", id="no object"),
     ],
 )

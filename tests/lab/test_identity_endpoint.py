@@ -161,7 +161,7 @@ async def test_the_credentials_get_the_expiry_that_the_token_has(
     assert claims["exp"] == got.expires_on
 
 
-@pytest.mark.parametrize("header", ["", "wrong", "ü"])
+@pytest.mark.parametrize("header", ["", "wrong", "ü", "\udcff"])
 async def test_a_missing_or_wrong_header_is_refused(tenant: Tenant, header: str) -> None:
     status, answer = await tenant.ask(QUERY, header)
 

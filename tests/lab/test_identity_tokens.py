@@ -139,7 +139,7 @@ def test_only_rs256_is_believed(
     assert refusal(directory, forge(directory, relay)).startswith("MalformedToken")
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "a.b.c", "ä.ö.ü"])
+@pytest.mark.parametrize("text", ["", "nonsense", "a.b.c", "ä.ö.ü", "\udcff.a.b"])
 def test_what_is_no_token_is_refused(directory: Directory, text: str) -> None:
     assert refusal(directory, text).startswith("MalformedToken")
 
