@@ -18,6 +18,7 @@ from relay.redrive import Redrive
 from relay.sending import NO_PATIENCE, Sender
 from relay.settings import read
 from relay.telemetry import Telemetry
+from relay.turns import InTurn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -63,7 +64,7 @@ class Relay:
         for route in self._settings.routes:
             connection = connections[route.destination.connection]
             identity = self._identity(connection.client_id)
-            built[route.name] = sinks.build(route, connection, identity, ca_file)
+            built[route.name] = InTurn(sinks.build(route, connection, identity, ca_file))
         return built
 
     def _identity(self, client_id: str) -> Identity:

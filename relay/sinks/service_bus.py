@@ -58,7 +58,6 @@ class ServiceBusSink:
         self._sender: ServiceBusSender | None = None
         self._used = 0.0
         self._is_broken = False
-        self._turn = asyncio.Lock()  # an SDK sender takes one call at a time
         self._resource = _resource(connection, destination)
 
     async def open(self) -> None:
@@ -85,10 +84,6 @@ class ServiceBusSink:
 
     async def send(self, stream: str, events: Sequence[Event]) -> None:  # noqa: ARG002 - one
         """Send events in as few batches as the link allows."""
-        async with self._turn:
-            await self._send(events)
-
-    async def _send(self, events: Sequence[Event]) -> None:
         accepted = 0
         while accepted < len(events):
             with translated(self._resource, self._identity, accepted=accepted):
