@@ -53,7 +53,9 @@ class MemorySink:
 
     Attributes:
         accepted: what it took, by stream.
-        faults: asked before each send and open; an error it returns is raised.
+        faults: asked at each open and before each batch; an error it returns is raised.
+        lost: asked after each batch; an error it returns is raised though the batch was taken.
+        latency: seconds that the next open or batch takes.
         poison: whether an event is at fault; a batch with one is refused whole.
         largest_batch: how many events it takes at once.
     """
@@ -61,6 +63,8 @@ class MemorySink:
     streams: int = 1
     largest_batch: int = 100
     faults: Callable[[], DeliveryError | None] = lambda: None
+    lost: Callable[[], DeliveryError | None] = lambda: None
+    latency: Callable[[], float] = lambda: 0.0
     poison: Callable[[Event], bool] = lambda _: False
     accepted: dict[str, list[Event]] = field(default_factory=dict)
 
@@ -70,27 +74,23 @@ class MemorySink:
         return [event for stream in self.accepted.values() for event in stream]
 
     async def open(self) -> None:
-        await asyncio.sleep(0)
-        self._fail(0)
+        await asyncio.sleep(self.latency())
+        _raise(self.faults(), accepted=0)
 
     def stream(self, event: Event) -> str:
         return str(sum(key(event).encode()) % self.streams)
 
     async def send(self, stream: str, events: Sequence[Event]) -> None:
         for start in range(0, len(events), self.largest_batch):
-            await asyncio.sleep(0)
-            self._fail(start)
+            await asyncio.sleep(self.latency())
+            _raise(self.faults(), accepted=start)
             batch = events[start : start + self.largest_batch]
             if any(self.poison(event) for event in batch):
                 raise DeliveryError(
                     Reason.REJECTED, "a poison event", accepted=start, suspects=len(batch)
                 )
             self.accepted.setdefault(stream, []).extend(batch)
-
-    def _fail(self, accepted: int) -> None:
-        error = self.faults()
-        if error is not None:
-            raise DeliveryError(error.reason, error.detail, accepted=accepted)
+            _raise(self.lost(), accepted=start)
 
     async def close(self) -> None:
         await asyncio.sleep(0)
@@ -102,11 +102,16 @@ class MemoryDeadLetters:
 
     Attributes:
         faults: asked before each call; an error it returns is raised.
+        lost: asked after each write; an error it returns is raised though it was written.
+        latency: seconds that the next call takes.
     """
 
     blobs: dict[str, str] = field(default_factory=dict)
     faults: Callable[[], DeliveryError | None] = lambda: None
+    lost: Callable[[], DeliveryError | None] = lambda: None
+    latency: Callable[[], float] = lambda: 0.0
     _versions: dict[str, int] = field(default_factory=dict)
+    _writes: int = 0
 
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         await self._answer()
@@ -119,9 +124,10 @@ class MemoryDeadLetters:
             last = name.rpartition("/")[2]
             if not name.startswith(f"{route}/") or not last.startswith(mark):
                 continue
-            if last.endswith(f".{Fate.WAITING}.json") and name in self.blobs:
+            if last.endswith(f".{Fate.WAITING}.json"):
                 await self._answer()
-                yield Parcel(name, str(self._versions[name]), decode(self.blobs[name]))
+                if name in self.blobs:
+                    yield Parcel(name, str(self._versions[name]), decode(self.blobs[name]))
 
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
         await self._answer()
@@ -132,24 +138,42 @@ class MemoryDeadLetters:
         await self._answer()
         if str(self._versions.get(parcel.name)) == parcel.version:
             del self.blobs[parcel.name], self._versions[parcel.name]
+            _raise(self.lost())
 
     async def close(self) -> None:
         await asyncio.sleep(0)
 
-    def letters(self, fate: Fate | None = None) -> list[DeadLetter]:
+    def letters(self, fate: Fate | None = None, *, route: str = "") -> list[DeadLetter]:
         """Return what is stored, in order of the blobs' names."""
-        names = sorted(n for n in self.blobs if fate is None or n.endswith(f".{fate}.json"))
+        names = sorted(
+            name
+            for name in self.blobs
+            if (fate is None or name.endswith(f".{fate}.json"))
+            and (not route or name.startswith(f"{route}/"))
+        )
         return [letter for name in names for letter in decode(self.blobs[name])]
 
     def _write(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
+        self._writes += 1
         self.blobs[name] = encode(letters, route)
-        self._versions[name] = self._versions.get(name, 0) + 1
+        self._versions[name] = self._writes
+        _raise(self.lost())
 
     async def _answer(self) -> None:
-        await asyncio.sleep(0)
-        error = self.faults()
-        if error is not None:
-            raise error
+        await asyncio.sleep(self.latency())
+        _raise(self.faults())
+
+
+def _raise(error: DeliveryError | None, *, accepted: int = 0) -> None:
+    """Raise a fresh copy of an error, if there is one, after so many accepted events."""
+    if error is not None:
+        raise DeliveryError(
+            error.reason,
+            error.detail,
+            accepted=accepted,
+            suspects=error.suspects,
+            refusal=error.refusal,
+        )
 
 
 def failing(*reasons: Reason | None) -> Callable[[], DeliveryError | None]:
