@@ -139,7 +139,7 @@ class Delivery:
 
     async def _keep_malformed(self, arrivals: Sequence[Arrival]) -> None:
         letters = [self._malformed(arrival) for arrival in arrivals]
-        name = blob_name(MALFORMED_ROUTE, arrivals[0], Fate.HELD)
+        name = blob_name(MALFORMED_ROUTE, arrivals, Fate.HELD)
         await self._dead_letters.put(name, letters, MALFORMED_ROUTE)
         self._observe(MalformedKept(letters))
 
@@ -157,7 +157,7 @@ class Delivery:
             else:
                 error = circuit.error or _BEHIND
                 failures = [Failure(arrival, error, 0) for arrival in arrivals]
-            await self._dead_letter(route, arrivals[0], failures)
+            await self._dead_letter(route, arrivals, failures)
             tried = [
                 failure for failure in failures if failure.attempts and not failure.is_final
             ]
@@ -173,13 +173,13 @@ class Delivery:
         return lane.is_clear or not route.ordered
 
     async def _dead_letter(
-        self, route: Route, first: Arrival, failures: Sequence[Failure]
+        self, route: Route, batch: Sequence[Arrival], failures: Sequence[Failure]
     ) -> None:
         for fate in Fate:
             letters = [failure.dead_letter(self._now()) for failure in failures]
             letters = [letter for letter in letters if letter.fate is fate]
             if letters:
-                name = blob_name(route.name, first, fate)
+                name = blob_name(route.name, batch, fate)
                 await self._dead_letters.put(name, letters, route.name)
                 self._observe(DeadLettered(route, letters))
 

@@ -4,9 +4,11 @@ A blob holds what failed together, as a CloudEvents JSON batch, each event whole
 reason in extension attributes. Its name says where it belongs in the order of arrival, so that
 a second delivery of the same batch overwrites it and adds nothing:
 
-    <container>/<route>/<yyyy>/<MM>/<dd>/<HH>/<lane>~<sequence>.<fate>.json
+    <container>/<route>/<yyyy>/<MM>/<dd>/<HH>/<lane>~<first>-<last>.<fate>.json
 
-with the hour in which the lane took the batch in. The layout is the one of Azure Digital Twins'
+with the hour in which the lane took in what the route wanted of the batch, and the sequence
+numbers between which that lies: a batch cut differently, by a host that no longer owns the lane,
+must not overwrite letters that it does not hold. The layout is the one of Azure Digital Twins'
 own dead letters, with the route in the endpoint's place. The fate is `waiting` (redriven when
 the destination answers) or `held` (the event itself is at fault: a person must look).
 """
@@ -112,10 +114,12 @@ class DeadLetters(Protocol):
         """Let go of connections."""
 
 
-def blob_name(route: str, first: Arrival, fate: Fate) -> str:
-    """Return the name of the blob for letters of the invocation that began with `first`."""
+def blob_name(route: str, batch: Sequence[Arrival], fate: Fate) -> str:
+    """Return the name of the blob for letters of a batch: what came on one lane together."""
+    first, last = batch[0], batch[-1]
+    numbers = f"{first.sequence:020d}-{last.sequence:020d}"
     hour = f"{first.enqueued:%Y/%m/%d/%H}"
-    return f"{route}/{hour}/{lane_mark(first.lane)}{first.sequence:020d}.{fate}.json"
+    return f"{route}/{hour}/{lane_mark(first.lane)}{numbers}.{fate}.json"
 
 
 def held_name(waiting: str, first: Arrival) -> str:

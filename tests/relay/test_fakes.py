@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import pytest
+
+from relay.dead_letters import DeadLetter, Fate, Parcel, blob_name
+from relay.event import Event
+from relay.failures import DeliveryError, Reason
+from relay.routing import key
+from tests.fakes import (
+    NOON,
+    MemoryDeadLetters,
+    MemorySink,
+    always,
+    an_arrival,
+    an_event,
+    failing,
+)
+from tests.relay.event_path import ids
+
+
+async def test_a_sink_accepts_a_stream_in_the_order_of_its_sending() -> None:
+    sink = MemorySink()
+
+    await sink.send("0", [an_event(id="1"), an_event(id="2")])
+    await sink.send("0", [an_event(id="3")])
+
+    assert ["1", "2", "3"] == ids(sink.events)
+
+
+def test_a_sink_puts_one_key_on_one_stream() -> None:
+    sink = MemorySink(streams=3)
+    events = [an_event(subject=f"pump-{n % 5}", id=str(n)) for n in range(50)]
+
+    pairs = {(key(event), sink.stream(event)) for event in events}
+
+    assert 5 == len(pairs)
+    assert {"0", "1", "2"} == {stream for _, stream in pairs}
+
+
+async def test_a_sink_says_how_many_it_took_before_it_failed() -> None:
+    sink = MemorySink(largest_batch=2, faults=failing(None, Reason.THROTTLED))
+
+    with pytest.raises(DeliveryError) as caught:
+        await sink.send("0", [an_event(id=str(n)) for n in range(5)])
+
+    assert (Reason.THROTTLED, 2) == (caught.value.reason, caught.value.accepted)
+    assert ["0", "1"] == ids(sink.events)
+
+
+async def test_a_batch_with_a_poison_event_is_refused_whole_and_all_of_it_is_suspect() -> None:
+    sink = MemorySink(largest_batch=3, poison=lambda event: event.id == "4")
+
+    with pytest.raises(DeliveryError) as caught:
+        await sink.send("0", [an_event(id=str(n)) for n in range(6)])
+
+    assert (Reason.REJECTED, 3, 3) == (
+        caught.value.reason,
+        caught.value.accepted,
+        caught.value.suspects,
+    )
+    assert ["0", "1", "2"] == ids(sink.events)
+
+
+async def test_a_sink_that_loses_an_acknowledgement_has_taken_the_batch() -> None:
+    sink = MemorySink(lost=failing(Reason.UNAVAILABLE))
+
+    with pytest.raises(DeliveryError) as caught:
+        await sink.send("0", [an_event(id="1")])
+
+    assert 0 == caught.value.accepted
+    assert ["1"] == ids(sink.events)
+
+
+async def test_opening_fails_as_sending_does_and_may_be_tried_again() -> None:
+    sink = MemorySink(faults=failing(Reason.NOT_FOUND))
+
+    with pytest.raises(DeliveryError, match="not_found"):
+        await sink.open()
+    await sink.open()
+    await sink.close()
+    await sink.open()
+
+
+async def test_a_blob_of_the_same_name_is_overwritten() -> None:
+    blobs = MemoryDeadLetters()
+
+    await blobs.put("r/1.waiting.json", [a_letter(1), a_letter(2)], "r")
+    await blobs.put("r/1.waiting.json", [a_letter(2)], "r")
+
+    assert [2] == [letter.arrival.sequence for letter in blobs.letters()]
+
+
+async def test_what_waits_comes_by_route_and_lane_in_order_of_arrival() -> None:
+    blobs = MemoryDeadLetters()
+    for route, lane, sequence, fate in [
+        ("a", "hub/0", 9, Fate.WAITING),
+        ("a", "hub/0", 10, Fate.WAITING),
+        ("a", "hub/0", 2, Fate.WAITING),
+        ("a", "hub/0", 3, Fate.HELD),
+        ("a", "hub/1", 1, Fate.WAITING),
+        ("ab", "hub/0", 4, Fate.WAITING),
+    ]:
+        letters = [a_letter(sequence, lane)]
+        await blobs.put(blob_name(route, [x.arrival for x in letters], fate), letters, route)
+
+    assert [2, 9, 10] == sequences([parcel async for parcel in blobs.waiting("a", "hub/0")])
+    assert [2, 9, 10, 1] == sequences([parcel async for parcel in blobs.waiting("a")])
+
+
+async def test_a_parcel_written_meanwhile_is_neither_removed_nor_replaced() -> None:
+    blobs = MemoryDeadLetters()
+    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+    (stale,) = [parcel async for parcel in blobs.waiting("r")]
+    await blobs.put("r/1.waiting.json", [a_letter(1), a_letter(2)], "r")
+
+    await blobs.remove(stale)
+    await blobs.replace(stale, [], "r")
+
+    assert [1, 2] == [letter.arrival.sequence for letter in blobs.letters()]
+
+
+async def test_a_parcel_removed_and_written_anew_is_another_one() -> None:
+    blobs = MemoryDeadLetters()
+    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+    (stale,) = [parcel async for parcel in blobs.waiting("r")]
+    await blobs.remove(stale)
+    await blobs.put("r/1.waiting.json", [a_letter(2)], "r")
+
+    await blobs.remove(stale)
+
+    assert [2] == [letter.arrival.sequence for letter in blobs.letters()]
+
+
+async def test_a_parcel_removed_after_the_listing_is_passed_over() -> None:
+    blobs = MemoryDeadLetters()
+    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+    await blobs.put("r/2.waiting.json", [a_letter(2)], "r")
+    waiting = blobs.waiting("r")
+    parcels = [await anext(waiting)]
+    blobs.blobs.pop("r/2.waiting.json")
+
+    parcels += [parcel async for parcel in waiting]
+
+    assert [1] == sequences(parcels)
+
+
+async def test_blob_fails_as_it_is_told() -> None:
+    blobs = MemoryDeadLetters(faults=always(Reason.FORBIDDEN))
+
+    with pytest.raises(DeliveryError, match="forbidden"):
+        await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+    with pytest.raises(DeliveryError, match="forbidden"):
+        await anext(blobs.waiting("r"))
+    assert {} == blobs.blobs
+
+
+async def test_blob_that_loses_an_answer_has_written() -> None:
+    blobs = MemoryDeadLetters(lost=failing(Reason.TIMEOUT))
+
+    with pytest.raises(DeliveryError, match="timeout"):
+        await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+
+    assert [1] == [letter.arrival.sequence for letter in blobs.letters()]
+
+
+def test_events_differ_by_what_a_test_changes_only() -> None:
+    assert an_event() == an_event()
+    assert {"id": "7"}.items() <= an_event(id="7").attributes.items()
+    assert isinstance(an_arrival(sequence=7).content, Event)
+
+
+def a_letter(sequence: int, lane: str = "hub/0") -> DeadLetter:
+    return DeadLetter(
+        an_arrival(lane=lane, sequence=sequence), Reason.TIMEOUT, "no answer", 1, NOON
+    )
+
+
+def sequences(parcels: list[Parcel]) -> list[int]:
+    return [letter.arrival.sequence for parcel in parcels for letter in parcel.letters]
