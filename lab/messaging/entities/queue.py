@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from heapq import nsmallest
-from itertools import chain, count
+from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
 from lab.messaging.entities.entrance import Entrance
 from lab.messaging.entities.locks import Locks
-from lab.messaging.entities.message import DeadLettering, Delivery, Message, State
+from lab.messaging.entities.message import Delivery, Message, State
 from lab.messaging.entities.quota import Quota
 from lab.messaging.entities.refusals import (
     EntityDisabledError,
@@ -20,7 +20,7 @@ from lab.messaging.entities.refusals import (
 )
 from lab.messaging.entities.rules import Rules
 from lab.messaging.entities.sessions import Sessions
-from lab.messaging.entities.shelf import Shelf
+from lab.messaging.entities.stock import Stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from lab.messaging.entities.sessions import SessionLock
 
 DEAD_LETTERS: Final = "$DeadLetterQueue"
-
-_TOO_MANY_DELIVERIES: Final = "MaxDeliveryCountExceeded"
-_EXPIRED: Final = "TTLExpiredException"
-_NO_SESSION_ID: Final = "Session id is null."
-_LONGEST_REASON: Final = 4096
 
 
 class Queue:
@@ -52,25 +47,23 @@ class Queue:
 
     def __init__(
         self,
-        name: str,
         rules: Rules,
         clock: Callable[[], float],
-        quota: Quota,
+        stock: Stock,
         dead_letters: Queue | None = None,
     ) -> None:
-        self.name = name
+        self.name = stock.name
         self.rules = rules
-        self.quota = quota
+        self.quota = stock.quota
         self.dead_letters = dead_letters
         self.disabled = False
         self._clock = clock
-        self._shelf = Shelf(session=rules.session)
+        self._stock = stock
+        self._shelf = stock.shelf
         self._locks = Locks(rules.lock_seconds)
-        self._sessions = Sessions(rules.lock_seconds, quota)
-        self._number = count(1).__next__
-        self._watchers: list[Callable[[], None]] = []
+        self._sessions = Sessions(rules.lock_seconds, stock.quota)
         self._entrance = Entrance(
-            rules.duplicate_detection_seconds, (quota,), self._number, self.enqueue
+            rules.duplicate_detection_seconds, (stock.quota,), stock.number, stock.enqueue
         )
 
     @classmethod
@@ -79,9 +72,10 @@ class Queue:
     ) -> Self:
         """Make a queue with its sub-queue, which shares its quota."""
         quota = Quota(max_bytes)
-        below = Rules(lock_seconds=rules.lock_seconds, max_delivery_count=None)
-        dead_letters = Queue(f"{name}/{DEAD_LETTERS}", below, clock, quota)
-        return cls(name, rules, clock, quota, dead_letters)
+        lasting = Rules(lock_seconds=rules.lock_seconds, max_delivery_count=None)
+        below = Stock(f"{name}/{DEAD_LETTERS}", lasting, quota, None)
+        stock = Stock(name, rules, quota, below)
+        return cls(rules, clock, stock, Queue(lasting, clock, below))
 
     # Coming in
 
@@ -115,16 +109,8 @@ class Queue:
         self._entrance.cancel(numbers)
 
     def enqueue(self, incoming: Incoming, at: float) -> None:
-        """Store a message whose bytes the quota has already granted."""
-        life = self.rules.life_of(incoming.ttl)
-        message = Message(
-            incoming, self._number(), at, expires_at=None if life is None else at + life
-        )
-        self._shelf.put(message)
-        if self.rules.session and incoming.session_id is None:
-            self._bury(message, _NO_SESSION_ID, "A session is required here.")
-            return
-        self._announce()
+        """Store what a topic has taken, as enqueued then; the quota has granted its bytes."""
+        self._stock.enqueue(incoming, at)
 
     # Going out
 
@@ -143,7 +129,7 @@ class Queue:
         self._begin()
         messages = self._next(limit, session)
         for message in messages:
-            self._forget(message)
+            self._stock.forget(message)
         return [Delivery(message) for message in messages]
 
     def receive_deferred(
@@ -166,7 +152,7 @@ class Queue:
         self._begin()
         messages = self._deferred(numbers, session)
         for message in messages:
-            self._forget(message)
+            self._stock.forget(message)
         return [Delivery(message) for message in messages]
 
     def peek(self, start: int, limit: int, session_id: str | None = None) -> list[Message]:
@@ -184,21 +170,21 @@ class Queue:
 
     def complete(self, token: UUID) -> None:
         """Remove a locked message for good; raises when the lock is lost, as all below."""
-        self._forget(self._unlock(token))
+        self._stock.forget(self._unlock(token))
 
     def abandon(self, token: UUID) -> None:
         """Give a locked message back as a delivery that failed."""
-        self._fail(self._unlock(token))
+        self._stock.fail(self._unlock(token))
 
     def release(self, token: UUID) -> None:
         """Give a locked message back as if it had not been delivered."""
-        self._put_back(self._unlock(token))
+        self._stock.put_back(self._unlock(token))
 
     def defer(self, token: UUID) -> None:
         """Set a locked message aside, to be received by its sequence number only."""
         message = self._unlock(token)
         message.state = State.DEFERRED
-        self._put_back(message)
+        self._stock.put_back(message)
 
     def dead_letter(
         self, token: UUID, reason: str | None = None, description: str | None = None
@@ -210,7 +196,7 @@ class Queue:
         """
         if self.dead_letters is None:
             raise NotAllowedError("A dead letter cannot be dead-lettered again.")
-        self._bury(self._unlock(token), reason, description)
+        self._stock.bury(self._unlock(token), reason, description)
 
     def renew(self, token: UUID) -> float:
         """Prolong a message's lock; return its new end (epoch seconds).
@@ -260,7 +246,7 @@ class Queue:
         """Let a session go; what was locked under it returns as if never delivered."""
         self.advance()
         if self._sessions.holds(session):
-            self._end(session, self._put_back)
+            self._end(session, self._stock.put_back)
 
     def session_state(self, session: SessionLock) -> bytes | None:
         """Return what is stored with a session, None when nothing is.
@@ -286,8 +272,9 @@ class Queue:
     def sessions(self) -> list[str]:
         """Return the sessions that have messages or a state, sorted."""
         self._begin()
-        ids = {message.incoming.session_id for message in self._shelf} - {None}
-        return sorted(ids.union(self._sessions.with_state_since(0)))
+        found = set(self._sessions.with_state_since(0))
+        ids = (message.incoming.session_id for message in self._shelf)
+        return sorted(found.union(each for each in ids if each is not None))
 
     def sessions_with_state(self, since: float) -> list[str]:
         """Return the sessions whose state was set since then (epoch seconds), sorted."""
@@ -301,8 +288,7 @@ class Queue:
 
         It is called in the midst of an operation and must not call the queue back.
         """
-        self._watchers.append(watcher)
-        return lambda: self._watchers.remove(watcher)
+        return self._stock.watch(watcher)
 
     def next_due(self) -> float | None:
         """Return when something happens by itself next (epoch seconds), None for never."""
@@ -319,27 +305,29 @@ class Queue:
         now = self._clock()
         self._entrance.advance(now)
         for token in self._locks.expired(now):
-            self._fail(self._locks.unlock(token))
+            self._stock.fail(self._locks.unlock(token))
         for session in self._sessions.expired(now):
-            self._end(session, self._fail)
+            self._end(session, self._stock.fail)
         for message in self._shelf.expired(now):
-            self._expire(message)
+            self._stock.expire(message)
         return now
 
     def counts(self) -> dict[str, int]:
         """Return how many messages are where; locked ones are active or deferred too."""
         self.advance()
         deferred = sum(message.state is State.DEFERRED for message in self._shelf)
-        below = 0 if self.dead_letters is None else len(self.dead_letters)
+        below = 0 if self.dead_letters is None else self.dead_letters.size
         return {
-            "active": len(self) - deferred,
+            "active": self.size - deferred,
             "deferred": deferred,
             "scheduled": len(self._entrance),
             "locked": len(self._locks),
             "dead_letters": below,
         }
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many messages it has, without scheduled ones and dead letters."""
         return len(self._shelf)
 
     # Inside
@@ -399,50 +387,4 @@ class Queue:
             give_back(self._locks.unlock(token))
         self._sessions.unlock(session)
         self._shelf.to_the_end(session.session_id)
-        self._announce()
-
-    def _fail(self, message: Message) -> None:
-        message.delivery_count += 1
-        most = self.rules.max_delivery_count
-        if most is not None and message.delivery_count >= most:
-            words = f"Message could not be consumed after {most} delivery attempts."
-            self._bury(message, _TOO_MANY_DELIVERIES, words)
-        else:
-            self._put_back(message)
-
-    def _put_back(self, message: Message) -> None:
-        self._shelf.put(message)
-        self._announce()
-
-    def _expire(self, message: Message) -> None:
-        if self.rules.dead_letter_expired:
-            self._bury(message, _EXPIRED, "The message expired and was dead lettered.")
-        else:
-            self._forget(message)
-
-    def _bury(self, message: Message, reason: str | None, description: str | None) -> None:
-        """Move a message below; its bytes stay charged."""
-        if self.dead_letters is None:
-            self._forget(message)
-            return
-        self._shelf.remove(message)
-        message.dead_lettering = DeadLettering(
-            reason and reason[:_LONGEST_REASON],
-            description and description[:_LONGEST_REASON],
-            self.name,
-        )
-        message.state = State.ACTIVE
-        message.expires_at = None
-        self.dead_letters.adopt(message)
-
-    def adopt(self, message: Message) -> None:
-        """Take a message over from the queue above, with its number and its history."""
-        self._put_back(message)
-
-    def _forget(self, message: Message) -> None:
-        self._shelf.remove(message)
-        self.quota.release(message.incoming.size)
-
-    def _announce(self) -> None:
-        for watcher in tuple(self._watchers):
-            watcher()
+        self._stock.announce()

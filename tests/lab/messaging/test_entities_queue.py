@@ -75,7 +75,7 @@ def test_a_completed_message_is_gone_and_its_bytes_are_free() -> None:
     queue.send([Incoming(b"1")])
     queue.complete(lock_one(queue))
 
-    assert len(queue) == 0
+    assert queue.size == 0
     assert queue.quota.used == 0
 
 
@@ -294,7 +294,7 @@ def test_a_batch_that_does_not_fit_leaves_nothing_behind() -> None:
         queue.send(batch)
     assert queue.quota.used == 0
     queue.send(batch[:2])
-    assert len(queue) == 2
+    assert queue.size == 2
 
 
 def test_a_disabled_queue_refuses_and_keeps_what_it_has() -> None:

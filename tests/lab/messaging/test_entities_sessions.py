@@ -103,7 +103,7 @@ def test_a_renewed_session_keeps_its_message_locks() -> None:
     clock.now += 20
     queue.complete(held.token)
 
-    assert len(queue) == 0
+    assert queue.size == 0
 
 
 def test_an_abandoned_message_is_the_next_of_its_session() -> None:
@@ -158,7 +158,7 @@ def test_a_message_without_a_session_is_refused_with_its_whole_batch() -> None:
 
     with pytest.raises(NotAllowedError):
         queue.send([*in_session("a", b"1"), Incoming(b"2")])
-    assert len(queue) == 0
+    assert queue.size == 0
 
 
 def test_a_session_cannot_be_had_where_there_are_none_nor_avoided_where_there_are() -> None:

@@ -57,7 +57,7 @@ def test_a_full_subscription_refuses_the_message_for_all() -> None:
 
     with pytest.raises(QuotaExceededError):
         topic.send([Incoming(b"1")])
-    assert (len(large), large.quota.used) == (0, 0)
+    assert (large.size, large.quota.used) == (0, 0)
 
 
 def test_a_scheduled_message_reaches_the_subscriptions_when_it_is_due() -> None:
