@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,9 +16,10 @@ from azure.storage.blob.aio import ContainerClient
 
 from lab.functions.event_hub_data import MESSAGE_PROPERTIES, ReceivedEvent
 from lab.functions.failures import SourceFailed
+from lab.functions.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from azure.core.credentials_async import AsyncTokenCredential
@@ -130,21 +130,27 @@ class EventHubSource:
 
     async def receive(self, partition: str, limit: int, handle: Handle) -> None:
         """Hand the partition's events to `handle` until something fails."""
+        reading = Reading(max(limit, self._prefetch))
+
+        async def on_batch(_: PartitionContext, events: Sequence[EventData]) -> None:
+            await reading.put([received(event) for event in events])
+
+        async def on_error(_: PartitionContext | None, error: Exception) -> None:
+            await reading.fail(error)
+
         async with self._explained(f"partition {partition} cannot be read"):
-            reading = _Reading(handle)
             position = await self._position(partition)
             async with self._client() as client:
-                await reading.run(
-                    client.receive_batch(
-                        reading.on_batch,
-                        max_batch_size=limit,
-                        partition_id=partition,
-                        owner_level=0,
-                        prefetch=self._prefetch,
-                        starting_position=position,
-                        on_error=reading.on_error,
-                    )
+                reader = client.receive_batch(
+                    on_batch,
+                    max_batch_size=limit,
+                    partition_id=partition,
+                    owner_level=0,
+                    prefetch=self._prefetch,
+                    starting_position=position,
+                    on_error=on_error,
                 )
+                await reading.run(reader, limit, handle)
 
     async def _position(self, partition: str) -> str:
         found = await self._store.list_checkpoints(
@@ -192,33 +198,6 @@ class EventHubSource:
         except (EventHubError, AzureError, OSError) as error:
             place = f"event hub {self.hub!r} in {self.namespace}"
             raise SourceFailed(f"{place}: {what}: {error}") from error
-
-
-class _Reading:
-    """One run of the SDK's reader, ended by its first error; the SDK itself would go on."""
-
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def on_batch(self, _: PartitionContext, events: Sequence[EventData]) -> None:
-        await self._handle([received(event) for event in events])
-
-    async def on_error(self, _: PartitionContext | None, error: Exception) -> None:
-        if not self._failed.done():
-            self._failed.set_exception(error)
-
-    async def run(self, reader: Coroutine[object, object, None]) -> None:
-        reading = asyncio.create_task(reader)
-        try:
-            await asyncio.wait({reading, self._failed}, return_when=asyncio.FIRST_COMPLETED)
-            await (self._failed if self._failed.done() else reading)
-        finally:
-            reading.cancel()
-            await asyncio.wait({reading})
-            if not self._failed.cancel():
-                # Read, or asyncio would complain of an error that nobody saw.
-                self._failed.exception()
 
 
 def received(event: EventData) -> ReceivedEvent:

@@ -56,7 +56,7 @@ def an_event(body: bytes = b"", number: int = 0, **changes: object) -> ReceivedE
         "offset": str(number * 100),
         "enqueued_time": NOON + timedelta(seconds=number),
     }
-    return ReceivedEvent(**(fields | changes))  # type: ignore[arg-type]
+    return ReceivedEvent(**(fields | changes))
 
 
 @dataclass
@@ -128,7 +128,7 @@ async def running(
     hubs = sources or {}
 
     def source(function: object, *_: object) -> MemorySource:
-        return hubs.get(function.name, MemorySource({}))  # type: ignore[attr-defined]
+        return hubs.get(function.name, MemorySource({}))
 
     host = FunctionsHost(
         APPS / app, settings or {}, on_log=logs, sources=source, time_scale=0.001

@@ -142,7 +142,7 @@ def test_what_the_sdk_received_becomes_an_event() -> None:
         application_properties={b"cloudEvents:id": b"1", b"raw": b"\xff", b"n": 1},
         properties={"content_type": b"application/json", "creation_time": 1795262400123},
     )
-    event = received(EventData._from_message(None, message))  # type: ignore[arg-type]
+    event = received(EventData._from_message(None, message))
 
     assert event == an_event(
         b"one two",

@@ -14,7 +14,7 @@ SETTINGS = {"HUB": "hub", "GROUP": "$Default"}
 
 
 def bodies(told: Mapping[str, object]) -> list[str]:
-    return [event["body"] for event in told["events"]]  # type: ignore[index,attr-defined]
+    return [event["body"] for event in told["events"]]
 
 
 async def test_a_partition_is_delivered_in_order_in_batches_and_checkpointed() -> None:

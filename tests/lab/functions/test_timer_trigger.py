@@ -19,7 +19,7 @@ async def test_a_timer_runs_by_its_schedule_and_at_the_start_if_told() -> None:
     (started,) = logs.told("app.timers", function="at_start")
     assert started["past_due"] is False
     assert started["schedule"] == {"AdjustForDST": True}
-    assert started["status"]["Next"].endswith("-02-29T00:00:00Z")  # type: ignore[index]
+    assert started["status"]["Next"].endswith("-02-29T00:00:00Z")
     assert not logs.told("app.timers", function="fails")
 
 
@@ -67,7 +67,7 @@ async def test_a_schedule_that_cannot_be_read_stops_the_start() -> None:
 )
 def test_a_schedule_begins_with_its_seconds(schedule: str, due: str) -> None:
     binding = {"type": "timerTrigger", "name": "timer", "schedule": schedule}
-    trigger = TimerTrigger.of(Function("f", "id", (binding,)), {}, None)  # type: ignore[arg-type]
+    trigger = TimerTrigger.of(Function("f", "id", (binding,)), {}, None)
     after = datetime(2026, 11, 21, 19, 0, 0, 500, UTC)
 
     assert f"{due}+00:00" == trigger.next(after).isoformat()
