@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from lab.messaging.entities import NoSessionError
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lab.messaging.entities import Queue, SessionLock
+
+
+MOST_ROUNDS: Final = 5000
+"""How many messages one consumer gets before others of the loop have a turn."""
 
 
 class Consumer(Protocol):
@@ -103,7 +107,6 @@ class Dispatcher:
             self._feed()
         for consumer in tuple(self._consumers):
             consumer.check()
-        self._sleep()
         self._alarm.set()
 
     async def next_session(self, seconds: float) -> SessionLock:
@@ -157,8 +160,10 @@ class Dispatcher:
 
     def _feed(self) -> None:
         self._consumers.rotate(-1)
-        while sum(consumer.feed() for consumer in tuple(self._consumers)):
-            pass
+        for _ in range(MOST_ROUNDS):
+            if not sum(consumer.feed() for consumer in tuple(self._consumers)):
+                return
+        self.wake()
 
     def _sleep(self) -> None:
         if self._woken is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from lab.messaging.codec import CodecError, Int, Symbol, Timestamp, decode, skip
+from lab.messaging.codec import CodecError, Int, Timestamp, decode, skip
 from lab.messaging.entities import Incoming
 from lab.messaging.message import (
     APPLICATION_PROPERTIES,
@@ -39,8 +39,9 @@ _GROUP_ID: Final = 10
 def incoming(payload: bytes) -> Incoming:
     """Read what an entity needs to know of an encoded message; raises `CodecError`."""
     sections = _sections(payload)
-    ttl = _header(payload, sections).ttl
+    header = _header(payload, sections)
     annotations = _map(payload, sections, MESSAGE_ANNOTATIONS)
+    _head(header, annotations)
     properties = [*_list(payload, sections, PROPERTIES), *[None] * (_GROUP_ID + 1)]
     message_id, session_id = properties[_MESSAGE_ID], properties[_GROUP_ID]
     due = annotations.get(SCHEDULED_AT)
@@ -48,7 +49,7 @@ def incoming(payload: bytes) -> Incoming:
         payload,
         message_id if isinstance(message_id, (str, bytes, int)) else _text(message_id),
         session_id if isinstance(session_id, str) else None,
-        ttl / 1000 if isinstance(ttl, int) else None,
+        None if header.ttl is None else header.ttl / 1000,
         due / 1000 if isinstance(due, int) else None,
     )
 
@@ -62,15 +63,18 @@ def outgoing(message: Stored, locked_until: float | None = None) -> bytes:
     """
     payload = message.incoming.sections
     sections = _sections(payload)
-    annotations = {
-        **_map(payload, sections, MESSAGE_ANNOTATIONS),
-        **_annotations(message, locked_until),
-    }
-    return Message(
-        header=replace(_header(payload, sections), delivery_count=message.delivery_count),
-        annotations={Symbol(name): value for name, value in annotations.items()},
-        body=_bare(payload, sections, message.dead_lettering),
-    ).encode()
+    header = replace(_header(payload, sections), delivery_count=message.delivery_count)
+    theirs = _map(payload, sections, MESSAGE_ANNOTATIONS)
+    head = _head(header, {**theirs, **_annotations(message, locked_until)})
+    return head + _bare(payload, sections, message.dead_lettering)
+
+
+def _head(header: Header, annotations: Mapping[str, Value]) -> bytes:
+    """Encode what precedes the bare message; raises `CodecError`."""
+    try:
+        return Message(header=header, annotations=annotations).encode()
+    except (TypeError, ValueError) as error:
+        raise CodecError(f"malformed header or annotation: {error}") from error
 
 
 def _annotations(message: Stored, locked_until: float | None) -> dict[str, Value]:
@@ -98,6 +102,16 @@ def _bare(payload: bytes, sections: Mapping[int, int], letter: DeadLettering | N
     )
     if letter is None:
         return payload[start:]
+    try:
+        return _explained(payload, sections, start, letter)
+    except CodecError:
+        return payload[start:]  # a sender's nonsense stays nonsense, without a reason
+
+
+def _explained(
+    payload: bytes, sections: Mapping[int, int], start: int, letter: DeadLettering
+) -> bytes:
+    """Return the bare message with the reason among its application properties."""
     properties = _slice(payload, sections, PROPERTIES)
     mine = _map(payload, sections, APPLICATION_PROPERTIES) | _why(letter)
     rest = start + len(properties) + len(_slice(payload, sections, APPLICATION_PROPERTIES))
@@ -132,8 +146,9 @@ def _value(payload: bytes, sections: Mapping[int, int], code: int) -> Value:
 def _header(payload: bytes, sections: Mapping[int, int]) -> Header:
     fields: list[Any] = _list(payload, sections, HEADER)
     try:
-        return Header(*fields)
-    except TypeError as error:
+        header = Header(*fields)
+        return replace(header, ttl=None if header.ttl is None else int(header.ttl))
+    except (TypeError, ValueError) as error:
         raise CodecError(f"malformed header: {error}") from error
 
 
