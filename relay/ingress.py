@@ -105,17 +105,22 @@ def _contents(message: Message, source: str | None) -> Iterator[Event | Malforme
     except ValueError as error:
         yield _malformed(message, message.body, error)
         return
-    for text in objects:
+    for text, written in objects:
         try:
             yield _complete(_from_object(text, source))
         except ValueError as error:
-            yield _malformed(message, text.encode(), error)
+            yield _malformed(message, written, error)
 
 
-def _objects(body: bytes) -> Sequence[str]:
+def _objects(body: bytes) -> Sequence[tuple[str, bytes]]:
+    """Return each object as text, and as the bytes it was written in."""
     text = body.decode().removeprefix(_BYTE_ORDER_MARK)
-    is_batch = text.lstrip(" \t\r\n").startswith("[")
-    return verbatim_json.elements(text) if is_batch else [text]
+    if not text.lstrip(" \t\r\n").startswith("["):
+        return [(text, body)]
+    elements = verbatim_json.elements(text)
+    if not elements:
+        raise ValueError("it is an empty array: no event is in it")
+    return [(element, element.encode()) for element in elements]
 
 
 def _from_object(text: str, source: str | None) -> Event:
@@ -154,9 +159,8 @@ def _complete(event: Event) -> Event:
 
 def _is_legal(name: str, value: AttributeValue) -> bool:
     """Whether every transport can carry it: Unicode text, or an integer of 32 bits."""
-    if isinstance(value, int):
-        return -_INT <= value < _INT
-    return not _SURROGATE.search(name + value)
+    is_fit = -_INT <= value < _INT if isinstance(value, int) else not _SURROGATE.search(value)
+    return is_fit and not _SURROGATE.search(name)
 
 
 def _malformed(message: Message, body: bytes, error: ValueError) -> Malformed:
