@@ -39,6 +39,9 @@ MALFORMED_TYPE: Final = "twinrelay.malformed"
 LONGEST_DETAIL: Final = 1024
 """Characters of the detail that a dead letter keeps."""
 
+_OWN: Final = "relayown"
+"""Keeps the event's own attributes of the names below, as of a dead letter that was sent again."""
+
 _EXTENSIONS: Final = (
     "relayroute",
     "relayreason",
@@ -49,6 +52,7 @@ _EXTENSIONS: Final = (
     "relaysequence",
     "relaypart",
     "relayenqueued",
+    _OWN,
 )
 
 
@@ -133,7 +137,7 @@ def held_name(waiting: str, first: Arrival) -> str:
 
 def lane_mark(lane: str) -> str:
     """Return how the names of a lane's blobs begin, after the hour."""
-    return quote(lane, safe="").replace("%", "=") + "~"
+    return quote(lane, safe="").replace("~", "%7E").replace("%", "=") + "~"
 
 
 def encode(letters: Sequence[DeadLetter], route: str) -> str:
@@ -171,7 +175,7 @@ def _event(letter: DeadLetter) -> Event:
 
 def _annotations(letter: DeadLetter, route: str) -> dict[str, AttributeValue]:
     arrival = letter.arrival
-    return {
+    return _own(arrival.content) | {
         "relayroute": route,
         "relayreason": letter.reason.value,
         "relaydetail": letter.detail[:LONGEST_DETAIL],
@@ -184,8 +188,14 @@ def _annotations(letter: DeadLetter, route: str) -> dict[str, AttributeValue]:
     }
 
 
+def _own(content: Event | Malformed) -> dict[str, AttributeValue]:
+    attributes = content.attributes if isinstance(content, Event) else {}
+    own = {name: value for name, value in attributes.items() if name in _EXTENSIONS}
+    return {_OWN: json.dumps(own)} if own else {}
+
+
 def _letter(event: Event) -> DeadLetter:
-    missing = [name for name in _EXTENSIONS if name not in event.attributes]
+    missing = [name for name in _EXTENSIONS if name not in event.attributes and name != _OWN]
     if missing:
         raise ValueError(f"no dead letter of the relay: {', '.join(missing)} missing")
     arrival = Arrival(
@@ -205,8 +215,8 @@ def _letter(event: Event) -> DeadLetter:
 
 
 def _content(event: Event) -> Event | Malformed:
-    if event.type == MALFORMED_TYPE:
+    if event.text("relayroute") == MALFORMED_ROUTE:
         properties = json.loads(event.text("relayproperties"))
         return Malformed(event.data, properties, event.text("relaydetail"))
-    own = {name: value for name, value in event.attributes.items() if name not in _EXTENSIONS}
-    return replace(event, attributes=own)
+    carried = {name: v for name, v in event.attributes.items() if name not in _EXTENSIONS}
+    return replace(event, attributes=carried | json.loads(event.text(_OWN) or "{}"))
