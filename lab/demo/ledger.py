@@ -116,6 +116,11 @@ class Ledger:
         """How many dead letters were delivered after all."""
         return sum(tally.redriven for tally in self.tallies.values())
 
+    @property
+    def waiting(self) -> int:
+        """How many dead letters were not redriven."""
+        return self.dead_lettered - self.redriven
+
     def rate(self, route: str) -> float:
         """Return the events delivered a second on a route just now."""
         return self.tallies[route].rate(self._clock())

@@ -167,7 +167,18 @@ class Play:
         self.screen.act(f"4. The dead letters are redriven, and {count} more events are sent")
         await self.stage.redrive()
         await self._send(plant, count)
-        await self._settled("delivered", lambda route: self._ledger.tallies[route].delivered)
+        await self._settled("settled", lambda route: self._ledger.tallies[route].settled)
+        await self._redriven()
+
+    async def _redriven(self) -> None:
+        """Redrive what came behind the dead letters while those were on their way."""
+        end = time.monotonic() + self.settle_seconds
+        while self._ledger.waiting and time.monotonic() < end:
+            await self.stage.redrive()
+            await self._ledger.until(lambda: not self._ledger.waiting, _REPORT_SECONDS)
+        if self._ledger.waiting:
+            self._problems.append(f"{self._ledger.waiting} dead letters were not redriven")
+        self.screen.routes(self._ledger)
 
     async def _send(self, plant: Iterator[Notification], count: int) -> None:
         wave = list(islice(plant, count))

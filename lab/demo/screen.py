@@ -211,16 +211,20 @@ def _routes_json(ledger: Ledger) -> dict[str, object]:
 
 
 def _audit_table(outcome: Outcome) -> Table:
-    columns = ("expected", "delivered", "duplicated", "lost", "out of order", "altered")
-    table = Table("route", *columns, title="Read back by independent consumers")
+    counted = ("dead letters", "duplicated", "lost", "out of order", "altered")
+    table = Table(
+        *("route", "expected", "delivered", *counted),
+        title="Read back by independent consumers",
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for route in outcome.report.routes:
-        counts = (route.duplicated, route.lost, route.out_of_order, route.altered)
-        table.add_row(
-            route.route,
-            str(route.expected),
-            str(route.delivered),
-            *(str(len(found)) for found in counts),
+        found = (route.duplicated, route.lost, route.out_of_order, route.altered)
+        counts = (
+            route.expected,
+            route.delivered,
+            route.dead_lettered,
+            *(len(events) for events in found),
         )
+        table.add_row(route.route, *map(str, counts))
     return table

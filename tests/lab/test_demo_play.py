@@ -170,7 +170,7 @@ async def test_a_relay_that_keeps_its_promises_passes() -> None:
         (Loses, "events lost"),
         (Swaps, "events out of order"),
         (Alters, "events altered"),
-        (NeverRedrives, "not delivered within"),
+        (NeverRedrives, "dead letters were not redriven"),
         (SaysTooLittle, "lacks a part of its explanation"),
         (AdvisesWrongly, "the remedies did not give back what was revoked"),
     ],
