@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from lab.messaging.connection import Connection
@@ -154,11 +155,11 @@ class Broker:
                 connection.sweep(now)
 
     def state(self) -> Mapping[str, object]:
-        """Return counts by namespace, ready for JSON."""
+        """Return counts by namespace, ready for JSON; `links` by the address they are on."""
         return {
             name: {
                 "connections": len(site.connections),
-                "links": sum(1 for each in site.connections for _ in each.links()),
+                "links": Counter(link.path for link in site.links()),
                 "entities": site.service.state(),
             }
             for name, site in self._sites.items()

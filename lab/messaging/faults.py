@@ -16,7 +16,7 @@ from lab.messaging.refusals import (
 from lab.messaging.trouble import Acknowledgement, Fault, Trouble, lies_below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from lab.messaging.session import Link
     from lab.messaging.site import Site
@@ -123,21 +123,21 @@ class Faults:
     def disable(self, namespace: str, entity: str) -> None:
         """Switch an entity off; its links are detached."""
         site = self._sites[namespace]
-        site.trouble.disabled.add(entity)
+        site.trouble.disabled.add(entity.lower())
         _detach(site, entity, lambda link: disabled(link.peer.host, link.path))
 
     def delete(self, namespace: str, entity: str) -> None:
         """Let an entity be gone; its links are detached, its messages stay for `restore`."""
         site = self._sites[namespace]
-        site.trouble.deleted.add(entity)
+        site.trouble.deleted.add(entity.lower())
         service = site.namespace.service
         _detach(site, entity, lambda link: not_found(link.peer.host, link.path, service))
 
     def restore(self, namespace: str, entity: str) -> None:
         """Bring an entity back that was disabled or deleted."""
         trouble = self._sites[namespace].trouble
-        trouble.disabled.discard(entity)
-        trouble.deleted.discard(entity)
+        trouble.disabled.discard(entity.lower())
+        trouble.deleted.discard(entity.lower())
 
     def heal(self, namespace: str) -> None:
         """End every fault."""
@@ -149,12 +149,6 @@ class Faults:
 
 
 def _detach(site: Site, entity: str, error: Callable[[Link], Error]) -> None:
-    for link in _links(site, entity):
-        link.detach(error(link))
-
-
-def _links(site: Site, entity: str) -> Iterator[Link]:
-    for connection in tuple(site.connections):
-        for link in connection.links():
-            if not link.is_internal and lies_below(link.path, entity):
-                yield link
+    for link in site.links():
+        if lies_below(link.path, entity):
+            link.detach(error(link))

@@ -11,12 +11,13 @@ from lab.messaging.switches import Limits, Switches
 from lab.messaging.trouble import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lab.identity import Directory
     from lab.messaging.connection import Connection
     from lab.messaging.model import Namespace
     from lab.messaging.node import Service
+    from lab.messaging.session import Link
 
 _AUDIENCES: Final = {
     "eventhubs": ("https://eventhubs.azure.net",),
@@ -57,6 +58,13 @@ class Site:
         if self.namespace.service == "eventhubs":
             return self.limits.event_hubs_link_idle
         return self.limits.service_bus_link_idle
+
+    def links(self) -> Iterator[Link]:
+        """Yield every link to an entity; the caller may end them."""
+        for connection in tuple(self.connections):
+            for link in connection.links():
+                if not link.is_internal:
+                    yield link
 
     def admit(self, host: str, path: str) -> None:
         """Raise `Refusal` if no link to `path` may attach just now, whoever asks."""
