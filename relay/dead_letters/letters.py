@@ -7,10 +7,11 @@ a second delivery of the same batch overwrites it and adds nothing:
     <container>/<route>/<yyyy>/<MM>/<dd>/<HH>/<lane>~<first>-<last>.<fate>.json
 
 with the hour in which the lane took in what the route wanted of the batch, and the sequence
-numbers between which that lies: a batch cut differently, by a host that no longer owns the lane,
-must not overwrite letters that it does not hold. The layout is the one of Azure Digital Twins'
-own dead letters, with the route in the endpoint's place. The fate is `waiting` (redriven when
-the destination answers) or `held` (the event itself is at fault: a person must look).
+numbers between which that lies: a batch that is cut differently, by a host that no longer owns
+the lane, must not overwrite letters that it does not hold. The layout is the one of Azure
+Digital Twins' own dead letters, with the route in the endpoint's place. The fate is `waiting`
+(redriven when the destination answers) or `held` (the event itself is at fault: a person must
+look).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ LONGEST_DETAIL: Final = 1024
 """Characters of the detail that a dead letter keeps."""
 
 _OWN: Final = "relayown"
-"""Keeps the event's own attributes of the names below, as of a dead letter that was sent again."""
+"""Keeps the event's own attributes of the names below: it was a dead letter once before."""
 
 _EXTENSIONS: Final = (
     "relayroute",

@@ -24,7 +24,7 @@ async def test_a_sink_accepts_a_stream_in_the_order_of_its_sending() -> None:
     await sink.send("0", [an_event(id="1"), an_event(id="2")])
     await sink.send("0", [an_event(id="3")])
 
-    assert ["1", "2", "3"] == ids(sink.events)
+    assert ids(sink.events) == ["1", "2", "3"]
 
 
 def test_a_sink_puts_one_key_on_one_stream() -> None:
@@ -33,7 +33,7 @@ def test_a_sink_puts_one_key_on_one_stream() -> None:
 
     pairs = {(key(event), sink.stream(event)) for event in events}
 
-    assert 5 == len(pairs)
+    assert len(pairs) == 5
     assert {"0", "1", "2"} == {stream for _, stream in pairs}
 
 
@@ -43,8 +43,8 @@ async def test_a_sink_says_how_many_it_took_before_it_failed() -> None:
     with pytest.raises(DeliveryError) as caught:
         await sink.send("0", [an_event(id=str(n)) for n in range(5)])
 
-    assert (Reason.THROTTLED, 2) == (caught.value.reason, caught.value.accepted)
-    assert ["0", "1"] == ids(sink.events)
+    assert (caught.value.reason, caught.value.accepted) == (Reason.THROTTLED, 2)
+    assert ids(sink.events) == ["0", "1"]
 
 
 async def test_a_batch_with_a_poison_event_is_refused_whole_and_all_of_it_is_suspect() -> None:
@@ -53,12 +53,12 @@ async def test_a_batch_with_a_poison_event_is_refused_whole_and_all_of_it_is_sus
     with pytest.raises(DeliveryError) as caught:
         await sink.send("0", [an_event(id=str(n)) for n in range(6)])
 
-    assert (Reason.REJECTED, 3, 3) == (
+    assert (
         caught.value.reason,
         caught.value.accepted,
         caught.value.suspects,
-    )
-    assert ["0", "1", "2"] == ids(sink.events)
+    ) == (Reason.REJECTED, 3, 3)
+    assert ids(sink.events) == ["0", "1", "2"]
 
 
 async def test_a_sink_that_loses_an_acknowledgement_has_taken_the_batch() -> None:
@@ -67,8 +67,8 @@ async def test_a_sink_that_loses_an_acknowledgement_has_taken_the_batch() -> Non
     with pytest.raises(DeliveryError) as caught:
         await sink.send("0", [an_event(id="1")])
 
-    assert 0 == caught.value.accepted
-    assert ["1"] == ids(sink.events)
+    assert caught.value.accepted == 0
+    assert ids(sink.events) == ["1"]
 
 
 async def test_opening_fails_as_sending_does_and_may_be_tried_again() -> None:
@@ -87,7 +87,7 @@ async def test_a_blob_of_the_same_name_is_overwritten() -> None:
     await blobs.put("r/1.waiting.json", [a_letter(1), a_letter(2)], "r")
     await blobs.put("r/1.waiting.json", [a_letter(2)], "r")
 
-    assert [2] == [letter.arrival.sequence for letter in blobs.letters()]
+    assert [letter.arrival.sequence for letter in blobs.letters()] == [2]
 
 
 async def test_what_waits_comes_by_route_and_lane_in_order_of_arrival() -> None:
@@ -103,8 +103,8 @@ async def test_what_waits_comes_by_route_and_lane_in_order_of_arrival() -> None:
         letters = [a_letter(sequence, lane)]
         await blobs.put(blob_name(route, [x.arrival for x in letters], fate), letters, route)
 
-    assert [2, 9, 10] == sequences([parcel async for parcel in blobs.waiting("a", "hub/0")])
-    assert [2, 9, 10, 1] == sequences([parcel async for parcel in blobs.waiting("a")])
+    assert sequences([parcel async for parcel in blobs.waiting("a", "hub/0")]) == [2, 9, 10]
+    assert sequences([parcel async for parcel in blobs.waiting("a")]) == [2, 9, 10, 1]
 
 
 async def test_a_parcel_written_meanwhile_is_neither_removed_nor_replaced() -> None:
@@ -116,7 +116,7 @@ async def test_a_parcel_written_meanwhile_is_neither_removed_nor_replaced() -> N
     await blobs.remove(stale)
     await blobs.replace(stale, [], "r")
 
-    assert [1, 2] == [letter.arrival.sequence for letter in blobs.letters()]
+    assert [letter.arrival.sequence for letter in blobs.letters()] == [1, 2]
 
 
 async def test_a_parcel_removed_and_written_anew_is_another_one() -> None:
@@ -128,7 +128,7 @@ async def test_a_parcel_removed_and_written_anew_is_another_one() -> None:
 
     await blobs.remove(stale)
 
-    assert [2] == [letter.arrival.sequence for letter in blobs.letters()]
+    assert [letter.arrival.sequence for letter in blobs.letters()] == [2]
 
 
 async def test_a_parcel_removed_after_the_listing_is_passed_over() -> None:
@@ -141,7 +141,7 @@ async def test_a_parcel_removed_after_the_listing_is_passed_over() -> None:
 
     parcels += [parcel async for parcel in waiting]
 
-    assert [1] == sequences(parcels)
+    assert sequences(parcels) == [1]
 
 
 async def test_blob_fails_as_it_is_told() -> None:
@@ -151,7 +151,7 @@ async def test_blob_fails_as_it_is_told() -> None:
         await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
     with pytest.raises(DeliveryError, match="forbidden"):
         await anext(blobs.waiting("r"))
-    assert {} == blobs.blobs
+    assert blobs.blobs == {}
 
 
 async def test_blob_that_loses_an_answer_has_written() -> None:
@@ -160,7 +160,7 @@ async def test_blob_that_loses_an_answer_has_written() -> None:
     with pytest.raises(DeliveryError, match="timeout"):
         await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
 
-    assert [1] == [letter.arrival.sequence for letter in blobs.letters()]
+    assert [letter.arrival.sequence for letter in blobs.letters()] == [1]
 
 
 def test_events_differ_by_what_a_test_changes_only() -> None:
