@@ -48,8 +48,8 @@ class Patience:
     Attributes:
         first: seconds before the second attempt.
         longest: seconds that no wait exceeds.
-        budget: seconds from the first attempt after which no other is made; it must end well
-            before the host's `functionTimeout`.
+        budget: seconds from the first attempt after which no other is made, however many events
+            were accepted meanwhile; it must end well before the host's `functionTimeout`.
         attempt: seconds that one attempt may take.
     """
 
@@ -130,7 +130,7 @@ class Sender:
             accepted = len(batch) if error is None else error.accepted
             if accepted:
                 self._observe(Delivered(route, rest[:accepted], attempts.made + 1))
-                rest, attempts = rest[accepted:], _Attempts(self._patience)
+                rest, attempts.made = rest[accepted:], 0
             if error is None:
                 size *= 2
                 continue
@@ -141,7 +141,7 @@ class Sender:
             elif error.reason.traits.isolates_event:
                 failures.append(Failure(rest.pop(0), error, attempts.made + 1))
             elif not await attempts.again(error):
-                return failures + _given_up(rest, len(batch), error, attempts.made)
+                return failures + _given_up(rest, suspects, error, attempts.made)
         return failures
 
     async def _open(self, sink: Sink) -> DeliveryError | None:
