@@ -19,12 +19,6 @@ from lab.messaging.service_bus_messages import incoming, outgoing
 texts = st.text(max_size=20)
 whole = st.integers(-(2**63), 2**63 - 1)
 values = st.none() | st.booleans() | texts | st.binary(max_size=20) | whole
-    st.none()
-    | st.booleans()
-    | texts
-    | st.binary(max_size=20)
-    | st.integers(-(2**63), 2**63 - 1)
-)
 messages = st.builds(
     Message,
     header=st.none() | st.builds(Header, durable=st.booleans(), ttl=st.integers(0, 2**32 - 1)),
