@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
 from lab.functions import host_json
@@ -66,7 +66,9 @@ class FunctionsHost:
         self._sources = sources
         self._ca_file = ca_file
         self._time_scale = time_scale
+        self._host_json = host_json.HostJson()
         self._keys = Keys()
+        self._http = HttpTrigger((), self._keys, self)
         self._counts: Counter[str] = Counter()
         self._functions: Sequence[Function] = ()
         self._supervisor = Supervisor(
@@ -75,6 +77,15 @@ class FunctionsHost:
         self._tasks: list[asyncio.Task[None]] = []
         self._timers: dict[str, TimerTrigger] = {}
         self._listeners: list[HttpServer] = []
+
+    async def __aenter__(self) -> Self:
+        """Start, for the time of an `async with`."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Stop."""
+        await self.stop()
 
     @property
     def functions(self) -> Sequence[Function]:

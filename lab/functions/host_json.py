@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What the host and the Event Hubs extension (6.x) take when host.json is silent.
-_TIMEOUT: Final = "00:30:00"
+_TIMEOUT: Final = timedelta(minutes=30)
 _BATCH: Final = 100
 _PREFETCH: Final = 300
 
@@ -30,7 +30,7 @@ class HostJson:
         from_end: whether a hub without checkpoint is read from its end, not from its start.
     """
 
-    function_timeout: timedelta
+    function_timeout: timedelta = _TIMEOUT
     route_prefix: str = "api"
     max_event_batch_size: int = _BATCH
     prefetch: int = _PREFETCH
@@ -58,7 +58,7 @@ def _parse(content: Any) -> HostJson:
     if offset not in {"fromStart", "fromEnd"}:
         raise ValueError(f"initialOffsetOptions.type {offset!r} is not known to the lab")
     return HostJson(
-        function_timeout=_interval(content.get("functionTimeout", _TIMEOUT)),
+        function_timeout=_interval(content.get("functionTimeout", str(_TIMEOUT))),
         route_prefix=str(http.get("routePrefix", "api")).strip("/"),
         max_event_batch_size=int(hubs.get("maxEventBatchSize", _BATCH)),
         prefetch=int(hubs.get("prefetchCount", _PREFETCH)),

@@ -51,7 +51,11 @@ class _Stream:
 
 
 class WorkerProcess:
-    """A running worker; made by `start`."""
+    """A running worker; made by `start`.
+
+    Attributes:
+        capabilities: what the library says it can do, known after `index`.
+    """
 
     def __init__(self, process: Process, stream: _Stream, on_log: OnLog) -> None:
         self._process = process
@@ -60,6 +64,7 @@ class WorkerProcess:
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._alive = True
+        self.capabilities: frozenset[str] = frozenset()
         self._console = asyncio.create_task(self._read_console())
         self._ended = asyncio.create_task(self._read())
 
@@ -119,7 +124,8 @@ class WorkerProcess:
         )
         started = (await self._ask("init", worker_init_request=request)).worker_init_response
         _check(started.result, app_directory)
-        if "HttpUri" in started.capabilities:
+        self.capabilities = frozenset(started.capabilities)
+        if "HttpUri" in self.capabilities:
             raise AppFailed(f"{app_directory}: HTTP streaming is unknown to the lab's host")
         everything = protos.FunctionsMetadataRequest(function_app_directory=str(app_directory))
         answered = await self._ask("metadata", functions_metadata_request=everything)
@@ -216,6 +222,8 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check(result: Any, app_directory: Path) -> None:
+    """Raise what the library says went wrong, in the app's own words; the stack is a note."""
     if result.status != protos.StatusResult.Success:
-        problem = result.exception
-        raise AppFailed(f"{app_directory}: {problem.message}\n{problem.stack_trace}".rstrip())
+        failed = AppFailed(f"{app_directory}: {result.exception.message}")
+        failed.add_note(result.exception.stack_trace)
+        raise failed

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -75,6 +76,29 @@ async def test_a_kill_in_mid_invocation_leaves_no_answer() -> None:
 
         with pytest.raises(WorkerDied, match="SIGKILL"):
             await call
+
+
+async def test_an_app_is_imported_in_the_loop_that_runs_it_and_is_told_its_trace() -> None:
+    async with worker("http") as (process, functions, _):
+        call = replace(a_call(functions["trace"]), trace_parent="00-1-2-01")
+        answer = await process.invoke(call, MINUTE)
+
+    assert answer.returned == "00-1-2-01 True"
+
+
+async def test_the_library_claims_what_this_host_takes_for_granted() -> None:
+    """Bytes as bodies, collections; no cancelling, no farewell, no empty texts."""
+    async with worker("http") as (process, _, _):
+        capabilities = process.capabilities
+
+    assert capabilities == {
+        "RawHttpBodyBytes",
+        "RpcHttpBodyOnly",
+        "RpcHttpTriggerMetadataRemoved",
+        "SharedMemoryDataTransfer",
+        "TypedDataCollection",
+        "WorkerStatus",
+    }
 
 
 async def test_a_list_in_an_annotation_takes_the_whole_app_down() -> None:

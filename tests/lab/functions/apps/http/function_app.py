@@ -16,6 +16,7 @@ import azure.functions as func
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 log = logging.getLogger("app.http")
+LOOP = asyncio.get_running_loop()
 print("printed at import")  # noqa: T201 - what a console shows is logged too
 
 
@@ -78,6 +79,11 @@ async def logs(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
     except KeyError:
         log.exception("caught")
     return func.HttpResponse(context.invocation_id)
+
+
+@app.route(route="trace")
+async def trace(req: func.HttpRequest, context: func.Context) -> str:
+    return f"{context.trace_context.trace_parent} {LOOP is asyncio.get_running_loop()}"
 
 
 @app.route(route="threads")
