@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = choose(as_json=given.as_json)
     try:
         outcome = asyncio.run(_play(Script(given.events, given.seed, given.rate), screen))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         screen.fail("Interrupted; everything that was started has ended")
         return _INTERRUPTED
     except (OSError, AzureError, EventHubError, AzuriteError, AppFailed) as error:
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _play(script: Script, screen: Screen) -> Outcome:
+    playing = asyncio.current_task()
+    assert playing is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     async with open_stage(screen) as stage:
         outcome = await Play(script, stage, screen).run()
         screen.say("Ending the relay and the local Azure")
