@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
-from lab.messaging.codec import CodecError, Value
+from lab.messaging.codec import CodecError, Described, Value
 from lab.messaging.entities import EntityError, SessionLockLostError
 from lab.messaging.message import split_batch
 from lab.messaging.node import (
@@ -212,7 +212,8 @@ class SessionReceiver(Receiver):
             self._queue.leave_session(self.session)
 
     async def _accept(self) -> SessionLock:
-        wanted = self._request.filters[SESSION_FILTER]
+        asked = self._request.filters[SESSION_FILTER]
+        wanted = asked.value if isinstance(asked, Described) else asked
         seconds = self._wait_seconds()
         try:
             if isinstance(wanted, str):

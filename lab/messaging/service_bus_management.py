@@ -20,7 +20,7 @@ from lab.messaging.service_bus_links import SessionReceiver, refused
 from lab.messaging.service_bus_messages import incoming, outgoing, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from lab.messaging.entities import Delivery, Incoming, SessionLock, Topic
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 ARGUMENT_ERROR: Final = "com.microsoft:argument-error"
 ALL_SESSIONS: Final = 253_402_300_800_000
 """As `last-updated-time` (ms): every session that has messages or a state."""
+
+MOST_PEEKED_BYTES: Final = 1024 * 1024
+"""A reply to peek-message ends with the message before it would be larger."""
 
 _PREFIX: Final = "com.microsoft:"
 _AND_DELETE: Final = 0
@@ -146,9 +149,18 @@ def _cancel(entity: Queue | Topic, body: Body) -> Answered:
 def _peek(queue: Queue, body: Body, _: _Holder) -> Answered:
     start, limit = body["from-sequence-number"], body["message-count"]
     found = queue.peek(int(start), int(limit), body.get("session-id"))
-    if not found:
-        return None
-    return {"messages": [{"message": outgoing(message)} for message in found]}
+    shown = [{"message": payload} for payload in _fitting(map(outgoing, found))]
+    return {"messages": shown} if shown else None
+
+
+def _fitting(payloads: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield as many as one reply may hold, but at least one."""
+    room = MOST_PEEKED_BYTES
+    for payload in payloads:
+        if room < len(payload) and room < MOST_PEEKED_BYTES:
+            return
+        room -= len(payload)
+        yield payload
 
 
 def _renew_lock(queue: Queue, body: Body, _: _Holder) -> Answered:

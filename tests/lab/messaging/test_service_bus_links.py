@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from lab.messaging.codec import Array, Int, Timestamp, Uint
+from lab.messaging.codec import Array, Described, Int, Symbol, Timestamp, Uint
 from lab.messaging.message import Header, Message, Properties, data, decode_message
 from lab.messaging.model import Namespace, Queue, Subscription, Topic
 from lab.messaging.node import (
@@ -456,6 +456,14 @@ async def test_a_link_whose_session_is_lost_is_detached(house: House) -> None:
     assert client.got == []
 
 
+async def test_a_described_session_filter_means_the_same(house: House) -> None:
+    described = Described(Symbol(SESSION_FILTER), "s")
+    request = LinkRequest("receiver", "ordered", {SESSION_FILTER: described})
+    answer = await house.bus.outlet(request).open(Client(request))
+
+    assert answer.filters == {SESSION_FILTER: "s"}
+
+
 @pytest.mark.parametrize(("path", "session"), [("alarms", "s"), ("ordered", "")])
 async def test_the_wrong_kind_of_receiver_is_refused(
     house: House, path: str, session: str
@@ -546,6 +554,15 @@ async def test_a_scheduled_message_wakes_its_receiver_when_it_is_due(house: Hous
     await eventually(lambda: client.got)
 
     assert client.bodies == [b"later"]
+
+
+async def test_a_peek_stops_where_its_reply_would_be_too_large(house: House) -> None:
+    house.sends("alarms", bytes(600_000))
+    house.sends("alarms", bytes(600_000))
+    for start, expected in ((1, 1), (2, 1), (3, 0)):
+        body = {"from-sequence-number": start, "message-count": Int(10)}
+        _, found = await house.asks("alarms", "peek-message", body)
+        assert len(found["messages"] if isinstance(found, dict) else []) == expected
 
 
 async def test_sessions_are_listed_page_by_page(house: House) -> None:

@@ -22,7 +22,7 @@ from tests.lab.messaging.service_bus_lab import ServiceBusLab, a_lab, bodies
 async def lab() -> AsyncIterator[ServiceBusLab]:
     entities = (
         Queue("ordered", session=True),
-        Queue("brief", session=True, lock_seconds=1),
+        Queue("brief", session=True, lock_seconds=2),
         Queue("plain"),
         Topic("news", (Subscription("a", session=True),)),
     )
