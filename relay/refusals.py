@@ -74,7 +74,7 @@ class Resource:
         """The account's id for a shell; where the settings don't tell it, `az` finds it."""
         return self.resource_id or (
             f"$(az resource list --resource-type {self.provider} --name '{self.account}' "
-            "--query [0].id --output tsv)"
+            "--query '[0].id' --output tsv)"
         )
 
     @property
@@ -104,7 +104,8 @@ class Refusal:
 
     Attributes:
         cause: what is wrong, in one sentence.
-        remedy: the command that mends it.
+        remedy: the command that mends it, as any shell takes it; what is not known stands in it
+            as a quoted placeholder.
     """
 
     reason: Reason
@@ -165,7 +166,7 @@ def _forbidden(resource: Resource, principal: Principal) -> tuple[str, str]:
     )
     remedy = (
         "az role assignment create "
-        f"--assignee-object-id {principal.object_id or '<object-id>'} "
+        f"--assignee-object-id {principal.object_id or "'<object-id>'"} "
         f"--assignee-principal-type ServicePrincipal --role {role.id} "
         f"--scope {resource.scope_argument}"
     )
@@ -179,8 +180,9 @@ def _network_denied(resource: Resource, principal: Principal) -> tuple[str, str]
         "allowed subnet."
     )
     remedy = (
-        "az network private-endpoint create --name <name> --resource-group <resource-group> "
-        f"--vnet-name <vnet> --subnet <subnet> --connection-name {resource.account} "
+        "az network private-endpoint create --name '<name>' "
+        "--resource-group '<resource-group>' --vnet-name '<vnet>' --subnet '<subnet>' "
+        f"--connection-name {resource.account} "
         f'--private-connection-resource-id "{resource.account_argument}" '
         f"--group-id {resource.private_link_group}"
     )
@@ -193,10 +195,10 @@ def _unauthenticated(resource: Resource, principal: Principal) -> tuple[str, str
         f"{_who(principal)}: the identity is not assigned to this function app, or its token "
         "was not accepted."
     )
-    assigned = "<resource id of the identity>" if principal.client_id else "[system]"
+    assigned = "'<resource id of the identity>'" if principal.client_id else "'[system]'"
     remedy = (
-        "az functionapp identity assign --name <function-app> "
-        f"--resource-group <resource-group> --identities {assigned}"
+        "az functionapp identity assign --name '<function-app>' "
+        f"--resource-group '<resource-group>' --identities {assigned}"
     )
     return cause, remedy
 
