@@ -150,9 +150,11 @@ class Delivery:
     async def _settle_lane(self, route: Route, arrivals: Sequence[Arrival]) -> None:
         """Settle the events of one lane on one route, in order."""
         circuit = self._circuits[route.name]
-        lane = circuit.lane(arrivals[0].lane)
+        name = arrivals[0].lane
+        lane = circuit.lane(name)
         async with lane.turn:
-            if circuit.error is None and await self._is_clear(route, arrivals[0].lane, lane):
+            flows = circuit.error is None and await self._is_clear(route, name, lane)
+            if flows:
                 failures = await self._sender.send(route, arrivals)
             else:
                 error = circuit.error or _BEHIND
@@ -163,7 +165,7 @@ class Delivery:
             ]
             if tried:
                 circuit.open(tried[0].error)
-        if circuit.may_probe() and not (circuit.error is None and lane.is_clear):
+        if circuit.may_probe() and not (flows and circuit.error is None):
             self._probe(route)
 
     async def _is_clear(self, route: Route, name: str, lane: Lane) -> bool:

@@ -33,10 +33,11 @@ class EventPath:
     facts: list[Fact] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.restart()
+        self.delivery = self.another_process()
 
-    def restart(self) -> None:
-        """Forget everything that a process remembers; sinks and Blob stay."""
+    async def restart(self) -> None:
+        """End the process and begin another: sinks and Blob stay, all else is forgotten."""
+        await self.delivery.close()
         self.delivery = self.another_process()
 
     def another_process(self) -> Delivery:
