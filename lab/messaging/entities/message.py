@@ -9,7 +9,7 @@ from uuid import UUID
 
 type MessageId = str | bytes | int | UUID
 
-OVERHEAD: Final = 512
+OVERHEAD: Final = 768
 """Bytes charged for keeping one message beside its own, so that empty ones are bounded too."""
 
 

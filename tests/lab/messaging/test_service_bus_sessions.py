@@ -30,6 +30,13 @@ async def lab() -> AsyncIterator[ServiceBusLab]:
         yield lab
 
 
+async def waiting_clients(lab: ServiceBusLab, count: int) -> None:
+    places = lab.broker._sites["operations"].service._served["ordered"].dispatcher._waiting
+    async with asyncio.timeout(10):
+        while len(places) != count:  # noqa: ASYNC110 - a queue of clients has no event
+            await asyncio.sleep(0.01)
+
+
 async def test_a_named_session_gives_its_own_messages_in_order(lab: ServiceBusLab) -> None:
     lab.put("ordered", "a1", "a2", group_id="a")
     lab.put("ordered", "b1", group_id="b")
@@ -72,13 +79,28 @@ async def test_who_waits_for_a_session_gets_the_first_that_comes(lab: ServiceBus
             return bodies(await receiver.receive_messages(1, 10))
 
     waiting = asyncio.create_task(take())
-    places = lab.broker._sites["operations"].service._served["ordered"].dispatcher._waiting
-    async with asyncio.timeout(10):
-        while not places:  # noqa: ASYNC110 - a queue of waiting clients has no event
-            await asyncio.sleep(0.01)
+    await waiting_clients(lab, 1)
     lab.put("ordered", "1", group_id="a")
 
     assert await waiting == ["1"]
+
+
+async def test_a_client_that_gives_up_waiting_takes_no_session_with_it(
+    lab: ServiceBusLab,
+) -> None:
+    async def take() -> None:
+        async with lab.receiver("ordered", session_id=NEXT_AVAILABLE_SESSION):
+            pass
+
+    waiting = asyncio.create_task(take())
+    await waiting_clients(lab, 1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await waiting_clients(lab, 0)
+    lab.put("ordered", "1", group_id="a")
+
+    assert await lab.drain("ordered", 1, session_id=NEXT_AVAILABLE_SESSION) == ["1"]
 
 
 async def test_no_session_within_the_time_is_a_timeout(lab: ServiceBusLab) -> None:
