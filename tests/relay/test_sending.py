@@ -126,7 +126,7 @@ async def test_the_budget_is_not_renewed_by_every_batch_that_gets_through() -> N
 
     assert sink.times[-1] < PATIENCE.budget
     assert [str(n) for n in range(100)] == ids(sink.events) + names(failures)
-    assert len(sink.events) > 3
+    assert sink.events != []
 
 
 @in_virtual_time
