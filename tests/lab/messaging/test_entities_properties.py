@@ -67,7 +67,7 @@ class QueueMachine(RuleBasedStateMachine):
     session_ids: tuple[str, ...] = ()
 
     @initialize(dead_letter_expired=st.booleans())
-    def start(self, dead_letter_expired: bool) -> None:  # noqa: FBT001 - hypothesis draws it
+    def start(self, dead_letter_expired: bool) -> None:
         self.clock = Clock()
         self.expiring = not dead_letter_expired
         rules = Rules(
@@ -131,7 +131,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.held = [held for held in self.held if held.session is not lock]
 
     @rule(data=st.data(), limit=st.integers(1, 5), below=st.booleans())
-    def receive(self, data: st.DataObject, limit: int, below: bool) -> None:  # noqa: FBT001 - drawn
+    def receive(self, data: st.DataObject, limit: int, below: bool) -> None:
         self.settle_expired()
         queue = self.below if below else self.queue
         lock = None

@@ -363,7 +363,7 @@ async def test_each_link_needs_its_right_on_its_entity(
 async def test_a_link_that_cannot_be_is_refused(
     house: House,
     path: str,
-    sending: bool,  # noqa: FBT001 - a column of the table
+    sending: bool,
     condition: str,
 ) -> None:
     find = house.bus.intake if sending else house.bus.outlet
