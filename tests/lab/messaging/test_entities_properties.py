@@ -257,7 +257,7 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             taken = len(self.queue.take(10_000))
 
-        assert (left["locked"], left["scheduled"]) == (0, 0)
+        assert (0, 0) == (left["locked"], left["scheduled"])
         assert active == taken
         assert all(m.state is State.DEFERRED for m in self.queue.peek(1, 10_000))
 

@@ -58,7 +58,7 @@ def test_messages_are_received_in_the_order_they_were_sent() -> None:
     queue.send([Incoming(b"1"), Incoming(b"2")])
     queue.send([Incoming(b"3")])
 
-    assert received(queue) == [b"1", b"2", b"3"]
+    assert [b"1", b"2", b"3"] == received(queue)
 
 
 def test_a_locked_message_is_nobody_elses() -> None:
@@ -66,8 +66,8 @@ def test_a_locked_message_is_nobody_elses() -> None:
     queue.send([Incoming(b"1")])
     lock_one(queue)
 
-    assert queue.receive(1) == []
-    assert queue.take(1) == []
+    assert [] == queue.receive(1)
+    assert [] == queue.take(1)
 
 
 def test_a_completed_message_is_gone_and_its_bytes_are_free() -> None:
@@ -75,8 +75,8 @@ def test_a_completed_message_is_gone_and_its_bytes_are_free() -> None:
     queue.send([Incoming(b"1")])
     queue.complete(lock_one(queue))
 
-    assert queue.size == 0
-    assert queue.quota.used == 0
+    assert 0 == queue.size
+    assert 0 == queue.quota.used
 
 
 def test_a_message_cannot_be_completed_twice() -> None:
@@ -95,10 +95,10 @@ def test_an_abandoned_message_returns_to_its_place_with_a_higher_delivery_count(
     queue.abandon(lock_one(queue))
     deliveries = queue.receive(2)
 
-    assert [(d.message.incoming.sections, d.message.delivery_count) for d in deliveries] == [
+    assert [
         (b"1", 1),
         (b"2", 0),
-    ]
+    ] == [(d.message.incoming.sections, d.message.delivery_count) for d in deliveries]
 
 
 def test_a_released_message_returns_without_a_failed_delivery() -> None:
@@ -106,7 +106,7 @@ def test_a_released_message_returns_without_a_failed_delivery() -> None:
     queue.send([Incoming(b"1")])
     queue.release(lock_one(queue))
 
-    assert queue.receive(1)[0].message.delivery_count == 0
+    assert 0 == queue.receive(1)[0].message.delivery_count
 
 
 def test_an_expired_lock_gives_the_message_back_as_failed_and_is_worth_nothing() -> None:
@@ -116,7 +116,7 @@ def test_an_expired_lock_gives_the_message_back_as_failed_and_is_worth_nothing()
     token = lock_one(queue)
     clock.now += 30
 
-    assert queue.receive(1)[0].message.delivery_count == 1
+    assert 1 == queue.receive(1)[0].message.delivery_count
     with pytest.raises(MessageLockLostError):
         queue.complete(token)
 
@@ -140,10 +140,10 @@ def test_a_message_that_fails_too_often_is_dead_lettered_with_the_reason() -> No
     queue.abandon(lock_one(queue))
     (letter,) = dead(queue).peek(1, 10)
 
-    assert queue.receive(1) == []
+    assert [] == queue.receive(1)
     assert letter.dead_lettering is not None
-    assert letter.dead_lettering.reason == "MaxDeliveryCountExceeded"
-    assert letter.dead_lettering.source == "orders"
+    assert "MaxDeliveryCountExceeded" == letter.dead_lettering.reason
+    assert "orders" == letter.dead_lettering.source
 
 
 def test_a_dead_letter_keeps_its_bytes_its_number_and_its_charge() -> None:
@@ -153,10 +153,10 @@ def test_a_dead_letter_keeps_its_bytes_its_number_and_its_charge() -> None:
     queue.dead_letter(lock_one(queue), "unreadable", "at byte 3")
     (delivery,) = dead(queue).receive(10)
 
-    assert (
+    assert (b"bad", 2) == (
         delivery.message.incoming.sections,
         delivery.message.sequence_number,
-    ) == (b"bad", 2)
+    )
     assert queue.quota.used == 3 + OVERHEAD
 
 
@@ -171,7 +171,7 @@ def test_a_dead_letter_cannot_be_dead_lettered_and_never_moves_on_by_itself() ->
     with pytest.raises(NotAllowedError):
         dead(queue).dead_letter(token)
     dead(queue).complete(token)
-    assert queue.quota.used == 0
+    assert 0 == queue.quota.used
 
 
 def test_a_deferred_message_comes_by_its_number_only() -> None:
@@ -179,7 +179,7 @@ def test_a_deferred_message_comes_by_its_number_only() -> None:
     queue.send([Incoming(b"1"), Incoming(b"2")])
     queue.defer(lock_one(queue))
 
-    assert received(queue) == [b"2"]
+    assert [b"2"] == received(queue)
     (delivery,) = queue.receive_deferred([1])
     assert State.DEFERRED is delivery.message.state
     assert delivery.token is not None
@@ -194,8 +194,8 @@ def test_a_deferred_message_that_is_abandoned_stays_deferred() -> None:
     assert delivery.token is not None
     queue.abandon(delivery.token)
 
-    assert queue.receive(1) == []
-    assert queue.take_deferred([1])[0].message.delivery_count == 1
+    assert [] == queue.receive(1)
+    assert 1 == queue.take_deferred([1])[0].message.delivery_count
 
 
 def test_asking_for_deferred_messages_is_all_or_nothing() -> None:
@@ -205,7 +205,7 @@ def test_asking_for_deferred_messages_is_all_or_nothing() -> None:
 
     with pytest.raises(MessageNotFoundError):
         queue.receive_deferred([1, 2])
-    assert len(queue.receive_deferred([1])) == 1
+    assert 1 == len(queue.receive_deferred([1]))
 
 
 def test_a_message_lives_no_longer_than_it_or_the_queue_says() -> None:
@@ -213,11 +213,11 @@ def test_a_message_lives_no_longer_than_it_or_the_queue_says() -> None:
     queue = a_queue(clock, ttl_seconds=60)
     queue.send([Incoming(b"short", ttl=10), Incoming(b"long", ttl=600)])
     clock.now += 10
-    assert texts(queue.peek(1, 10)) == [b"long"]
+    assert [b"long"] == texts(queue.peek(1, 10))
     clock.now += 50
 
-    assert queue.peek(1, 10) == []
-    assert queue.quota.used == 0
+    assert [] == queue.peek(1, 10)
+    assert 0 == queue.quota.used
 
 
 def test_an_expired_message_is_dead_lettered_where_the_queue_says_so() -> None:
@@ -229,7 +229,7 @@ def test_an_expired_message_is_dead_lettered_where_the_queue_says_so() -> None:
     (letter,) = dead(queue).peek(1, 10)
 
     assert letter.dead_lettering is not None
-    assert letter.dead_lettering.reason == "TTLExpiredException"
+    assert "TTLExpiredException" == letter.dead_lettering.reason
 
 
 def test_a_locked_message_does_not_expire_before_it_is_given_back() -> None:
@@ -244,7 +244,7 @@ def test_a_locked_message_does_not_expire_before_it_is_given_back() -> None:
     clock.now += 20
     queue.abandon(token)
 
-    assert queue.receive(1) == []
+    assert [] == queue.receive(1)
 
 
 def test_a_scheduled_message_comes_when_it_is_due_with_a_new_number() -> None:
@@ -253,13 +253,13 @@ def test_a_scheduled_message_comes_when_it_is_due_with_a_new_number() -> None:
     (number,) = queue.schedule([Incoming(b"later", scheduled_at=1010)])
     queue.send([Incoming(b"now")])
 
-    assert texts(queue.peek(1, 10)) == [b"later", b"now"]
+    assert [b"later", b"now"] == texts(queue.peek(1, 10))
     assert State.SCHEDULED is queue.peek(1, 1)[0].state
-    assert received(queue) == [b"now"]
+    assert [b"now"] == received(queue)
     clock.now += 10
     (delivery,) = queue.receive(1)
     assert number < delivery.message.sequence_number
-    assert delivery.message.enqueued_at == 1010
+    assert 1010 == delivery.message.enqueued_at
 
 
 def test_a_cancelled_message_never_comes_and_cannot_be_cancelled_again() -> None:
@@ -269,8 +269,8 @@ def test_a_cancelled_message_never_comes_and_cannot_be_cancelled_again() -> None
     queue.cancel(numbers)
     clock.now += 10
 
-    assert queue.receive(1) == []
-    assert queue.quota.used == 0
+    assert [] == queue.receive(1)
+    assert 0 == queue.quota.used
     with pytest.raises(MessageNotFoundError):
         queue.cancel(numbers)
 
@@ -283,7 +283,7 @@ def test_a_message_id_seen_within_the_window_is_dropped_in_silence() -> None:
     clock.now += 60
     queue.send([Incoming(b"6", "a")])
 
-    assert received(queue) == [b"1", b"3", b"4", b"6"]
+    assert [b"1", b"3", b"4", b"6"] == received(queue)
 
 
 def test_a_batch_that_does_not_fit_leaves_nothing_behind() -> None:
@@ -292,9 +292,9 @@ def test_a_batch_that_does_not_fit_leaves_nothing_behind() -> None:
 
     with pytest.raises(QuotaExceededError):
         queue.send(batch)
-    assert queue.quota.used == 0
+    assert 0 == queue.quota.used
     queue.send(batch[:2])
-    assert queue.size == 2
+    assert 2 == queue.size
 
 
 def test_a_disabled_queue_refuses_and_keeps_what_it_has() -> None:
@@ -307,7 +307,7 @@ def test_a_disabled_queue_refuses_and_keeps_what_it_has() -> None:
     with pytest.raises(EntityDisabledError):
         queue.receive(1)
     queue.disabled = False
-    assert received(queue) == [b"1"]
+    assert [b"1"] == received(queue)
 
 
 def test_whoever_watches_hears_of_every_message_that_becomes_available() -> None:
@@ -324,7 +324,7 @@ def test_whoever_watches_hears_of_every_message_that_becomes_available() -> None
     unwatch()
     queue.send([Incoming(b"2")])
 
-    assert heard == [1000, 1030]
+    assert [1000, 1030] == heard
 
 
 def test_counts_say_where_the_messages_are() -> None:
@@ -335,13 +335,13 @@ def test_counts_say_where_the_messages_are() -> None:
     queue.dead_letter(lock_one(queue))
     lock_one(queue)
 
-    assert queue.counts() == {
+    assert {
         "active": 1,
         "deferred": 1,
         "scheduled": 1,
         "locked": 1,
         "dead_letters": 1,
-    }
+    } == queue.counts()
 
 
 def test_a_token_that_was_never_given_out_settles_nothing() -> None:

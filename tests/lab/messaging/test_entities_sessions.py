@@ -39,10 +39,10 @@ def test_a_session_is_received_in_order_and_nothing_else_with_it() -> None:
     queue.send(in_session("a", b"a1") + in_session("b", b"b1") + in_session("a", b"a2"))
     lock = queue.accept_session("a")
 
-    assert [delivery.message.incoming.sections for delivery in queue.receive(10, lock)] == [
+    assert [
         b"a1",
         b"a2",
-    ]
+    ] == [delivery.message.incoming.sections for delivery in queue.receive(10, lock)]
 
 
 def test_the_next_session_is_the_one_that_waits_longest_and_is_free() -> None:
@@ -70,7 +70,7 @@ def test_a_session_that_is_left_returns_its_messages_as_never_delivered() -> Non
     queue.leave_session(lock)
     (delivery, _) = queue.receive(2, queue.accept_session("a"))
 
-    assert (delivery.message.incoming.sections, delivery.message.delivery_count) == (b"1", 0)
+    assert (b"1", 0) == (delivery.message.incoming.sections, delivery.message.delivery_count)
 
 
 def test_a_session_whose_lock_expires_returns_its_messages_as_failed() -> None:
@@ -83,7 +83,7 @@ def test_a_session_whose_lock_expires_returns_its_messages_as_failed() -> None:
     clock.now += 30
     again = queue.accept_session()
 
-    assert queue.receive(1, again)[0].message.delivery_count == 1
+    assert 1 == queue.receive(1, again)[0].message.delivery_count
     assert not queue.holds(lost)
     with pytest.raises(SessionLockLostError):
         queue.complete(held.token)
@@ -103,7 +103,7 @@ def test_a_renewed_session_keeps_its_message_locks() -> None:
     clock.now += 20
     queue.complete(held.token)
 
-    assert queue.size == 0
+    assert 0 == queue.size
 
 
 def test_an_abandoned_message_is_the_next_of_its_session() -> None:
@@ -114,7 +114,7 @@ def test_an_abandoned_message_is_the_next_of_its_session() -> None:
     assert held.token is not None
     queue.abandon(held.token)
 
-    assert [d.message.incoming.sections for d in queue.receive(2, lock)] == [b"1", b"2"]
+    assert [b"1", b"2"] == [d.message.incoming.sections for d in queue.receive(2, lock)]
 
 
 def test_a_session_remembers_its_state_over_receivers_until_it_is_cleared() -> None:
@@ -124,10 +124,10 @@ def test_a_session_remembers_its_state_over_receivers_until_it_is_cleared() -> N
     queue.leave_session(first)
     second = queue.accept_session("a")
 
-    assert queue.session_state(second) == b"half way"
+    assert b"half way" == queue.session_state(second)
     queue.set_session_state(second, None)
     assert queue.session_state(second) is None
-    assert queue.quota.used == 0
+    assert 0 == queue.quota.used
 
 
 def test_session_state_counts_against_the_quota() -> None:
@@ -149,8 +149,8 @@ def test_sessions_are_listed_by_messages_and_state_or_by_when_the_state_was_set(
     clock.now += 10
     queue.set_session_state(queue.accept_session("new"), b"x")
 
-    assert queue.sessions() == ["a", "b", "new", "old"]
-    assert queue.sessions_with_state(clock.now) == ["new"]
+    assert ["a", "b", "new", "old"] == queue.sessions()
+    assert ["new"] == queue.sessions_with_state(clock.now)
 
 
 def test_a_message_without_a_session_is_refused_with_its_whole_batch() -> None:
@@ -158,7 +158,7 @@ def test_a_message_without_a_session_is_refused_with_its_whole_batch() -> None:
 
     with pytest.raises(NotAllowedError):
         queue.send([*in_session("a", b"1"), Incoming(b"2")])
-    assert queue.size == 0
+    assert 0 == queue.size
 
 
 def test_a_session_cannot_be_had_where_there_are_none_nor_avoided_where_there_are() -> None:
@@ -177,7 +177,7 @@ def test_dead_letters_of_sessions_are_received_without_one() -> None:
     queue.dead_letter(held.token)
     assert queue.dead_letters is not None
 
-    assert len(queue.dead_letters.receive(10)) == 1
+    assert 1 == len(queue.dead_letters.receive(10))
 
 
 def test_a_deferred_message_belongs_to_its_session() -> None:
@@ -188,7 +188,7 @@ def test_a_deferred_message_belongs_to_its_session() -> None:
     assert held.token is not None
     queue.defer(held.token)
 
-    assert len(queue.receive_deferred([1], lock)) == 1
+    assert 1 == len(queue.receive_deferred([1], lock))
 
 
 def test_a_session_that_is_left_goes_behind_those_that_wait() -> None:
@@ -196,4 +196,4 @@ def test_a_session_that_is_left_goes_behind_those_that_wait() -> None:
     queue.send(in_session("a", b"1") + in_session("b", b"2"))
     queue.leave_session(queue.accept_session())
 
-    assert queue.accept_session().session_id == "b"
+    assert "b" == queue.accept_session().session_id

@@ -45,8 +45,8 @@ def test_every_subscription_gets_every_message_and_settles_for_itself() -> None:
     topic.send([Incoming(b"1"), Incoming(b"2")])
     topic.subscriptions["one"].take(10)
 
-    assert bodies(topic.subscriptions["one"]) == []
-    assert bodies(topic.subscriptions["two"]) == [b"1", b"2"]
+    assert [] == bodies(topic.subscriptions["one"])
+    assert [b"1", b"2"] == bodies(topic.subscriptions["two"])
 
 
 def test_a_full_subscription_refuses_the_message_for_all() -> None:
@@ -57,7 +57,7 @@ def test_a_full_subscription_refuses_the_message_for_all() -> None:
 
     with pytest.raises(QuotaExceededError):
         topic.send([Incoming(b"1")])
-    assert (large.size, large.quota.used) == (0, 0)
+    assert (0, 0) == (large.size, large.quota.used)
 
 
 def test_a_scheduled_message_reaches_the_subscriptions_when_it_is_due() -> None:
@@ -65,13 +65,13 @@ def test_a_scheduled_message_reaches_the_subscriptions_when_it_is_due() -> None:
     topic = a_topic(clock, one=Rules())
     topic.schedule([Incoming(b"later", scheduled_at=1010)])
     topic.cancel(topic.schedule([Incoming(b"never", scheduled_at=1010)]))
-    assert topic.counts() == {"scheduled": 1}
+    assert {"scheduled": 1} == topic.counts()
     due = topic.next_due()
     assert due is not None
     clock.now = due
     topic.advance()
 
-    assert bodies(topic.subscriptions["one"]) == [b"later"]
+    assert [b"later"] == bodies(topic.subscriptions["one"])
 
 
 def test_duplicates_are_detected_before_the_subscriptions() -> None:
@@ -79,7 +79,7 @@ def test_duplicates_are_detected_before_the_subscriptions() -> None:
     topic.send([Incoming(b"1", "a")])
     topic.send([Incoming(b"2", "a")])
 
-    assert bodies(topic.subscriptions["two"]) == [b"1"]
+    assert [b"1"] == bodies(topic.subscriptions["two"])
 
 
 def test_a_message_without_session_is_a_dead_letter_where_sessions_are_required() -> None:
@@ -90,8 +90,8 @@ def test_a_message_without_session_is_a_dead_letter_where_sessions_are_required(
     (letter,) = dead_letters.peek(1, 10)
     assert letter.dead_lettering is not None
 
-    assert letter.dead_lettering.reason == "Session id is null."
-    assert bodies(topic.subscriptions["plain"]) == [b"1"]
+    assert "Session id is null." == letter.dead_lettering.reason
+    assert [b"1"] == bodies(topic.subscriptions["plain"])
 
 
 def test_a_disabled_topic_refuses() -> None:

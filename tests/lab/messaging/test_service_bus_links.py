@@ -190,9 +190,9 @@ async def test_never_more_is_delivered_than_there_is_credit(house: House) -> Non
     house.sends("alarms", b"10")
     await asyncio.sleep(0)
 
-    assert client.bodies == [b"0", b"1", b"2"]
+    assert [b"0", b"1", b"2"] == client.bodies
     client.grants(100)
-    assert client.bodies == [b"%d" % number for number in range(11)]
+    assert [b"%d" % number for number in range(11)] == client.bodies
 
 
 async def test_a_message_goes_at_once_to_who_waits_for_it(house: House) -> None:
@@ -201,7 +201,7 @@ async def test_a_message_goes_at_once_to_who_waits_for_it(house: House) -> None:
     house.sends("alarms", b"fire")
     await eventually(lambda: client.got)
 
-    assert client.bodies == [b"fire"]
+    assert [b"fire"] == client.bodies
 
 
 async def test_two_receivers_share_a_queue_evenly(house: House) -> None:
@@ -260,7 +260,7 @@ async def test_a_lost_lock_is_told_as_a_rejection_with_its_condition(house: Hous
 
     assert isinstance(answer, Rejected)
     assert answer.error is not None
-    assert answer.error.condition == "com.microsoft:message-lock-lost"
+    assert "com.microsoft:message-lock-lost" == answer.error.condition
 
 
 async def test_a_receiver_that_deletes_gets_settled_messages_and_leaves_none(
@@ -270,15 +270,15 @@ async def test_a_receiver_that_deletes_gets_settled_messages_and_leaves_none(
     client = await house.receives("alarms", deleting=True)
     client.grants(10)
 
-    assert client.tags == [b"", b""]
-    assert house.bus.state()["alarms"] == {
+    assert [b"", b""] == client.tags
+    assert {
         "active": 0,
         "deferred": 0,
         "scheduled": 0,
         "locked": 0,
         "dead_letters": 0,
         "receivers": 1,
-    }
+    } == house.bus.state()["alarms"]
 
 
 async def test_the_bare_message_arrives_byte_for_byte_with_the_entitys_annotations(
@@ -301,14 +301,14 @@ async def test_the_bare_message_arrives_byte_for_byte_with_the_entitys_annotatio
     assert got.application_properties == sent.application_properties
     assert got.body == sent.body
     assert got.header == Header(durable=True, ttl=60_000, delivery_count=0)
-    assert got.annotations == {
+    assert {
         "x-opt-partition-key": "k",
         "x-opt-sequence-number": 1,
         "x-opt-enqueue-sequence-number": 1,
         "x-opt-enqueued-time": now,
         "x-opt-locked-until": now + 60_000,
         "x-opt-message-state": 0,
-    }
+    } == got.annotations
 
 
 async def test_a_dead_letter_says_why_beside_the_senders_own_properties(house: House) -> None:
@@ -323,7 +323,7 @@ async def test_a_dead_letter_says_why_beside_the_senders_own_properties(house: H
 
     assert below.got[0].application_properties == {"mine": "kept"} | info
     assert below.got[0].body == data(b"bad")
-    assert below.got[0].annotations["x-opt-deadletter-source"] == "alarms"
+    assert "alarms" == below.got[0].annotations["x-opt-deadletter-source"]
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ async def test_a_batch_is_rejected_as_a_whole(house: House) -> None:
     sent = house.delivers("ordered", data(with_session) + data(without), BATCH_FORMAT)
 
     assert sent.error is not None
-    assert sent.error.condition == "amqp:not-allowed"
+    assert "amqp:not-allowed" == sent.error.condition
     assert house.bus.state()["ordered"] == house.bus.state()["alarms"]
 
 
@@ -387,7 +387,7 @@ async def test_what_is_no_message_is_rejected(house: House) -> None:
     sent = house.delivers("alarms", b"\x00\x53\x70\x45nonsense")
 
     assert sent.error is not None
-    assert sent.error.condition == "amqp:decode-error"
+    assert "amqp:decode-error" == sent.error.condition
 
 
 async def test_a_named_session_is_answered_with_its_lock(house: House) -> None:
@@ -396,7 +396,7 @@ async def test_a_named_session_is_answered_with_its_lock(house: House) -> None:
     receiver = house.bus.outlet(request)
     answer = await receiver.open(client)
 
-    assert answer.filters == {SESSION_FILTER: "s"}
+    assert {SESSION_FILTER: "s"} == answer.filters
     ticks = answer.properties["com.microsoft:locked-until-utc"]
     assert ticks == 621_355_968_000_000_000 + (1_700_000_000 + 60) * 10_000_000
 
@@ -408,7 +408,7 @@ async def test_who_asks_for_the_next_session_waits_until_there_is_one(house: Hou
     client = await waiting
     client.grants(5)
 
-    assert client.bodies == [b"1"]
+    assert [b"1"] == client.bodies
     assert client.got[0].annotations.get("x-opt-locked-until") is None
 
 
@@ -418,7 +418,7 @@ async def test_who_waits_in_vain_for_a_session_is_told_after_the_time_it_gave(
     with pytest.raises(Refusal) as refusal:
         await house.receives("ordered", session=None, timeout=10)
 
-    assert refusal.value.error.condition == "com.microsoft:timeout"
+    assert "com.microsoft:timeout" == refusal.value.error.condition
 
 
 async def test_a_session_handed_to_who_has_gone_is_free_again(house: House) -> None:
@@ -432,7 +432,7 @@ async def test_a_session_handed_to_who_has_gone_is_free_again(house: House) -> N
 
     client = await house.receives("ordered", session="s")
     client.grants(1)
-    assert client.bodies == [b"1"]
+    assert [b"1"] == client.bodies
 
 
 async def test_a_session_is_held_by_one_link_until_that_closes(house: House) -> None:
@@ -441,7 +441,7 @@ async def test_a_session_is_held_by_one_link_until_that_closes(house: House) -> 
         await house.receives("ordered", session="s")
     first.closes()
 
-    assert refusal.value.error.condition == "com.microsoft:session-cannot-be-locked"
+    assert "com.microsoft:session-cannot-be-locked" == refusal.value.error.condition
     await house.receives("ordered", session="s")
 
 
@@ -452,8 +452,8 @@ async def test_a_link_whose_session_is_lost_is_detached(house: House) -> None:
     await eventually(lambda: client.error)
 
     assert client.error is not None
-    assert client.error.condition == "com.microsoft:session-lock-lost"
-    assert client.got == []
+    assert "com.microsoft:session-lock-lost" == client.error.condition
+    assert [] == client.got
 
 
 async def test_a_described_session_filter_means_the_same(house: House) -> None:
@@ -461,7 +461,7 @@ async def test_a_described_session_filter_means_the_same(house: House) -> None:
     request = LinkRequest("receiver", "ordered", {SESSION_FILTER: described})
     answer = await house.bus.outlet(request).open(Client(request))
 
-    assert answer.filters == {SESSION_FILTER: "s"}
+    assert {SESSION_FILTER: "s"} == answer.filters
 
 
 @pytest.mark.parametrize(("path", "session"), [("alarms", "s"), ("ordered", "")])
@@ -471,7 +471,7 @@ async def test_the_wrong_kind_of_receiver_is_refused(
     with pytest.raises(Refusal) as refusal:
         await house.receives(path, session=session)
 
-    assert refusal.value.error.condition == "amqp:not-allowed"
+    assert "amqp:not-allowed" == refusal.value.error.condition
 
 
 async def test_a_topic_gives_each_subscription_its_own_copy(house: House) -> None:
@@ -481,7 +481,7 @@ async def test_a_topic_gives_each_subscription_its_own_copy(house: House) -> Non
     session = await house.receives("news/Subscriptions/b", session="s")
     session.grants(1)
 
-    assert (plain.bodies, session.bodies) == ([b"1"], [b"1"])
+    assert ([b"1"], [b"1"]) == (plain.bodies, session.bodies)
     assert plain.settles(0, Accepted()) == session.settles(0, Accepted()) == Accepted()
 
 
@@ -492,12 +492,12 @@ async def test_management_asks_for_the_right_that_the_operation_needs(house: Hou
     listener, sender = Peer({Right.LISTEN}), Peer({Right.SEND})
     peek = {"from-sequence-number": 1, "message-count": Int(1)}
 
-    assert await house.asks("alarms", "peek-message", peek, listener) == (204, None)
-    assert await house.asks("alarms", "peek-message", peek, sender) == (401, None)
+    assert (204, None) == await house.asks("alarms", "peek-message", peek, listener)
+    assert (401, None) == await house.asks("alarms", "peek-message", peek, sender)
     nothing = {"sequence-numbers": Array(int)}
     cancel = "cancel-scheduled-message"
-    assert await house.asks("alarms", cancel, nothing, sender) == (200, {})
-    assert await house.asks("news", cancel, nothing, listener) == (401, None)
+    assert (200, {}) == await house.asks("alarms", cancel, nothing, sender)
+    assert (401, None) == await house.asks("news", cancel, nothing, listener)
 
 
 @pytest.mark.parametrize(
@@ -525,17 +525,17 @@ async def test_a_session_is_managed_by_the_link_that_holds_it_only(house: House)
     client = await house.receives("ordered", session="s")
     body = {"session-id": "s", "session-state": b"half way"}
 
-    assert await house.asks("ordered", "set-session-state", body, client.peer) == (200, {})
-    assert (await house.asks("ordered", "set-session-state", body, Peer()))[0] == 410
-    assert await house.asks("ordered", "get-session-state", body, client.peer) == (
+    assert (200, {}) == await house.asks("ordered", "set-session-state", body, client.peer)
+    assert 410 == (await house.asks("ordered", "set-session-state", body, Peer()))[0]
+    assert (
         200,
         {"session-state": b"half way"},
-    )
+    ) == await house.asks("ordered", "get-session-state", body, client.peer)
     house.clock.now += 30
-    assert await house.asks("ordered", "renew-session-lock", body, client.peer) == (
+    assert (
         200,
         {"expiration": Timestamp((house.clock.now + 60) * 1000)},
-    )
+    ) == await house.asks("ordered", "renew-session-lock", body, client.peer)
 
 
 async def test_a_scheduled_message_wakes_its_receiver_when_it_is_due(house: House) -> None:
@@ -549,11 +549,11 @@ async def test_a_scheduled_message_wakes_its_receiver_when_it_is_due(house: Hous
         "alarms", "schedule-message", {"messages": [{"message": payload, "message-id": "m"}]}
     )
     await asyncio.sleep(0)
-    assert (status, client.got) == (200, [])
+    assert (200, []) == (status, client.got)
     house.clock.now += 1
     await eventually(lambda: client.got)
 
-    assert client.bodies == [b"later"]
+    assert [b"later"] == client.bodies
 
 
 async def test_a_peek_stops_where_its_reply_would_be_too_large(house: House) -> None:
@@ -574,6 +574,6 @@ async def test_sessions_are_listed_page_by_page(house: House) -> None:
         body = {"last-updated-time": every, "skip": Int(skip), "top": Int(2)}
         return await house.asks("ordered", "get-message-sessions", body)
 
-    assert await page(0) == (200, {"sessions-ids": Array(str, ("a", "b")), "skip": 2})
-    assert await page(2) == (200, {"sessions-ids": Array(str, ("c",)), "skip": 3})
-    assert await page(3) == (204, None)
+    assert (200, {"sessions-ids": Array(str, ("a", "b")), "skip": 2}) == await page(0)
+    assert (200, {"sessions-ids": Array(str, ("c",)), "skip": 3}) == await page(2)
+    assert (204, None) == await page(3)

@@ -39,7 +39,7 @@ def test_the_bare_message_goes_out_as_it_came(message: Message) -> None:
     got = decode_message(outgoing(stored))
     assert message.annotations.items() <= got.annotations.items()
     assert got.header is not None
-    assert got.header.delivery_count == 0
+    assert 0 == got.header.delivery_count
 
 
 @given(messages)
@@ -48,10 +48,10 @@ def test_a_dead_letter_gains_its_reason_and_loses_nothing(message: Message) -> N
     stored = Stored(incoming(message.encode()), 7, 1000.0, dead_lettering=letter)
     got = decode_message(outgoing(stored))
 
-    assert got.application_properties == {
+    assert {
         **message.application_properties,
         "DeadLetterReason": "unreadable",
-    }
+    } == got.application_properties
     assert (got.properties, got.body) == (message.properties, message.body)
 
 
@@ -103,5 +103,5 @@ def test_annotations_of_the_entity_replace_those_of_the_sender() -> None:
     sent = Message(annotations={Symbol("x-opt-sequence-number"): 99}).encode()
     got = decode_message(outgoing(Stored(incoming(sent), 7, 1000.0), 1060.0))
 
-    assert got.annotations["x-opt-sequence-number"] == 7
-    assert got.annotations["x-opt-locked-until"] == 1_060_000
+    assert 7 == got.annotations["x-opt-sequence-number"]
+    assert 1_060_000 == got.annotations["x-opt-locked-until"]

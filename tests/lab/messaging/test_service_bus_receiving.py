@@ -46,16 +46,16 @@ async def test_each_settlement_does_what_it_says(lab: ServiceBusLab) -> None:
         await receiver.complete_message(again)
         await receiver.complete_message(deferred)
 
-    assert (str(again), again.delivery_count) == ("abandon", 1)
+    assert ("abandon", 1) == (str(again), again.delivery_count)
     assert (str(deferred), deferred.state) == ("defer", ServiceBusMessageState.DEFERRED)
-    assert lab.counts("plain") == {
+    assert {
         "active": 0,
         "deferred": 0,
         "scheduled": 0,
         "locked": 0,
         "dead_letters": 1,
         "receivers": 0,
-    }
+    } == lab.counts("plain")
 
 
 async def test_a_dead_letter_has_its_reason_and_can_only_be_completed(
@@ -71,12 +71,12 @@ async def test_a_dead_letter_has_its_reason_and_can_only_be_completed(
         with pytest.raises(ServiceBusError, match="cannot be dead-lettered again"):
             await receiver.dead_letter_message(other)
 
-    assert (letter.dead_letter_reason, letter.dead_letter_error_description) == (
+    assert (
         "unreadable",
         "at byte 3",
-    )
-    assert letter.application_properties[b"cloudEvents:id"] == b"x"
-    assert lab.counts("plain")["dead_letters"] == 1
+    ) == (letter.dead_letter_reason, letter.dead_letter_error_description)
+    assert b"x" == letter.application_properties[b"cloudEvents:id"]
+    assert 1 == lab.counts("plain")["dead_letters"]
 
 
 async def test_what_fails_too_often_is_dead_lettered(lab: ServiceBusLab) -> None:
@@ -90,8 +90,8 @@ async def test_what_fails_too_often_is_dead_lettered(lab: ServiceBusLab) -> None
     async with lab.receiver("plain", sub_queue=BELOW) as receiver:
         (letter,) = await receiver.peek_messages()
 
-    assert counts == [0, 1, 2]
-    assert letter.dead_letter_reason == "MaxDeliveryCountExceeded"
+    assert [0, 1, 2] == counts
+    assert "MaxDeliveryCountExceeded" == letter.dead_letter_reason
 
 
 async def test_a_subscription_has_dead_letters_of_its_own(lab: ServiceBusLab) -> None:
@@ -100,8 +100,8 @@ async def test_a_subscription_has_dead_letters_of_its_own(lab: ServiceBusLab) ->
         (message,) = await receiver.receive_messages(1, 10)
         await receiver.abandon_message(message)
 
-    assert lab.counts("news/Subscriptions/a")["dead_letters"] == 1
-    assert await lab.drain("news", 1, "a", sub_queue=BELOW) == ["poison"]
+    assert 1 == lab.counts("news/Subscriptions/a")["dead_letters"]
+    assert ["poison"] == await lab.drain("news", 1, "a", sub_queue=BELOW)
 
 
 async def test_a_lock_that_ends_gives_the_message_to_another_receiver(
@@ -115,7 +115,7 @@ async def test_a_lock_that_ends_gives_the_message_to_another_receiver(
         with pytest.raises(MessageLockLostError):
             await first.complete_message(lost)
 
-    assert (lost.delivery_count, found.delivery_count) == (0, 1)
+    assert (0, 1) == (lost.delivery_count, found.delivery_count)
 
 
 async def test_a_renewed_lock_ends_later(lab: ServiceBusLab) -> None:
@@ -149,12 +149,12 @@ async def test_peeking_shows_everything_and_takes_nothing(lab: ServiceBusLab) ->
         (locked,) = await receiver.receive_messages(1, 10)
         shown = await receiver.peek_messages(3, sequence_number=1)
         shown += await receiver.peek_messages(10)
-        assert await receiver.peek_messages(10) == []
+        assert [] == await receiver.peek_messages(10)
         await receiver.abandon_message(locked)
 
-    assert bodies(shown) == ["1", "2", "3", "4", "5"]
-    assert [each.sequence_number for each in shown] == [1, 2, 3, 4, 5]
-    assert lab.counts("plain")["active"] == 5
+    assert ["1", "2", "3", "4", "5"] == bodies(shown)
+    assert [1, 2, 3, 4, 5] == [each.sequence_number for each in shown]
+    assert 5 == lab.counts("plain")["active"]
 
 
 async def test_what_was_not_deferred_cannot_be_asked_for(lab: ServiceBusLab) -> None:
@@ -179,7 +179,7 @@ async def test_a_deferred_message_can_be_abandoned_deferred_and_dead_lettered(
             (message,) = await receiver.receive_deferred_messages([1])
             await settle(message)
 
-    assert lab.counts("plain")["dead_letters"] == 1
+    assert 1 == lab.counts("plain")["dead_letters"]
 
 
 async def test_an_expired_message_is_found_among_the_dead_letters(lab: ServiceBusLab) -> None:
@@ -187,7 +187,7 @@ async def test_an_expired_message_is_found_among_the_dead_letters(lab: ServiceBu
     async with lab.receiver("mortal", sub_queue=BELOW) as receiver:
         (letter,) = await receiver.receive_messages(1, 10)
 
-    assert letter.dead_letter_reason == "TTLExpiredException"
+    assert "TTLExpiredException" == letter.dead_letter_reason
 
 
 async def test_what_a_closing_receiver_had_buffered_is_free_at_once(lab: ServiceBusLab) -> None:
@@ -196,9 +196,9 @@ async def test_what_a_closing_receiver_had_buffered_is_free_at_once(lab: Service
         (taken,) = await receiver.receive_messages(1, 10)
         await receiver.complete_message(taken)
 
-    assert lab.counts("plain")["active"] == 19
-    assert lab.counts("plain")["locked"] == 0
-    assert await lab.drain("plain", 19) == [str(number) for number in range(1, 20)]
+    assert 19 == lab.counts("plain")["active"]
+    assert 0 == lab.counts("plain")["locked"]
+    assert [str(number) for number in range(1, 20)] == await lab.drain("plain", 19)
 
 
 async def test_messages_can_be_iterated(lab: ServiceBusLab) -> None:
@@ -211,4 +211,4 @@ async def test_messages_can_be_iterated(lab: ServiceBusLab) -> None:
             if len(found) == 20:
                 break
 
-    assert found == [str(number) for number in range(20)]
+    assert [str(number) for number in range(20)] == found

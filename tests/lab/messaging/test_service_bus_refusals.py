@@ -83,7 +83,7 @@ async def test_a_role_on_one_entity_opens_no_other(lab: ServiceBusLab) -> None:
     lab.grant(RECEIVER, "topics", "topic", "subscriptions", "a")
     async with lab.sender("topic") as sender:
         await sender.send_messages(ServiceBusMessage("1"), timeout=10)
-    assert await lab.drain("topic", 1, "a") == ["1"]
+    assert ["1"] == await lab.drain("topic", 1, "a")
 
     with pytest.raises(ServiceBusAuthorizationError):
         await sends(lab)
@@ -95,7 +95,7 @@ async def test_an_operation_is_refused_when_its_role_is_gone(lab: ServiceBusLab)
     lab.grant(SENDER)
     lab.grant(RECEIVER, "queues", "queue")
     async with lab.receiver("queue", keep_alive=0, prefetch_count=1) as receiver:
-        assert await receiver.peek_messages() == []
+        assert [] == await receiver.peek_messages()
         lab.revoke(RECEIVER, "queues", "queue")
         with pytest.raises(ServiceBusError) as raised:
             await receiver.peek_messages()
@@ -119,7 +119,7 @@ async def test_a_role_that_is_revoked_ends_the_open_link_and_refuses_the_next(
     await sends(lab)
 
     assert type(first.value) is ServiceBusConnectionError  # the SDK hides a detach's condition
-    assert lab.counts("queue")["active"] == 2
+    assert 2 == lab.counts("queue")["active"]
 
 
 async def test_a_token_for_another_service_is_an_authentication_error(
@@ -154,7 +154,7 @@ async def test_a_disabled_entity_refuses_links_until_it_is_restored(lab: Service
     lab.broker.faults.restore(NAMESPACE, "queue")
 
     await sends(lab)
-    assert lab.counts("queue")["active"] == 1
+    assert 1 == lab.counts("queue")["active"]
 
 
 async def test_an_entity_that_is_disabled_ends_its_open_links(lab: ServiceBusLab) -> None:
@@ -163,7 +163,7 @@ async def test_an_entity_that_is_disabled_ends_its_open_links(lab: ServiceBusLab
         lab.broker.faults.disable(NAMESPACE, "queue")
         with pytest.raises(ServiceBusConnectionError):
             await sender.send_messages(ServiceBusMessage("1"), timeout=10)
-    assert lab.counts("queue")["active"] == 0
+    assert 0 == lab.counts("queue")["active"]
 
 
 # Faults of sending
@@ -223,7 +223,7 @@ async def test_a_send_without_an_answer_ends_with_its_timeout(lab: ServiceBusLab
         with pytest.raises(OperationTimeoutError):
             await sender.send_messages(ServiceBusMessage("1"), timeout=1)
 
-    assert lab.counts("queue")["active"] == 1
+    assert 1 == lab.counts("queue")["active"]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ async def test_a_fault_that_happens_once_is_healed_by_the_sdks_retry(
         fail(lab.broker.faults)
         await sender.send_messages(ServiceBusMessage("1"), timeout=30)
 
-    assert lab.counts("queue")["active"] == 1
+    assert 1 == lab.counts("queue")["active"]
 
 
 async def test_a_lost_acknowledgement_duplicates_what_is_sent_again(lab: ServiceBusLab) -> None:
@@ -277,4 +277,4 @@ async def test_a_lost_acknowledgement_duplicates_what_is_sent_again(lab: Service
         lab.broker.faults.drop_acknowledgements(NAMESPACE, "queue", 1, "cut")
         await sender.send_messages(ServiceBusMessage("1"), timeout=30)
 
-    assert lab.counts("queue")["active"] == 2
+    assert 2 == lab.counts("queue")["active"]

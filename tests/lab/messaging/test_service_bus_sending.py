@@ -52,17 +52,17 @@ async def test_single_list_and_batch_arrive_whole_and_in_order(lab: ServiceBusLa
     async with lab.receiver("plain", receive_mode=DELETING) as receiver:
         got = await receiver.receive_messages(5, 10)
 
-    assert bodies(got) == ['{"t": 1}', "2", "3", "4", "5"]
-    assert [each.sequence_number for each in got] == [1, 2, 3, 4, 5]
+    assert ['{"t": 1}', "2", "3", "4", "5"] == bodies(got)
+    assert [1, 2, 3, 4, 5] == [each.sequence_number for each in got]
     first = got[0]
-    assert first.application_properties == {
+    assert {
         b"cloudEvents:id": b"1",
         b"cloudEvents:type": b"x",
         b"n": 7,
-    }
-    assert (first.content_type, first.message_id) == ("application/json", "id-1")
+    } == first.application_properties
+    assert ("application/json", "id-1") == (first.content_type, first.message_id)
     assert (first.partition_key, first.time_to_live) == ("twin", timedelta(hours=1))
-    assert first.delivery_count == 0
+    assert 0 == first.delivery_count
 
 
 async def test_a_topic_gives_every_subscription_a_copy(lab: ServiceBusLab) -> None:
@@ -70,8 +70,8 @@ async def test_a_topic_gives_every_subscription_a_copy(lab: ServiceBusLab) -> No
         await sender.send_messages([ServiceBusMessage("1"), ServiceBusMessage("2")])
         await sender.send_messages(ServiceBusMessage("3"))
 
-    assert await lab.drain("news", 3, "a") == ["1", "2", "3"]
-    assert await lab.drain("news", 3, "b") == ["1", "2", "3"]
+    assert ["1", "2", "3"] == await lab.drain("news", 3, "a")
+    assert ["1", "2", "3"] == await lab.drain("news", 3, "b")
 
 
 async def test_what_was_sent_twice_arrives_once(lab: ServiceBusLab) -> None:
@@ -79,8 +79,8 @@ async def test_what_was_sent_twice_arrives_once(lab: ServiceBusLab) -> None:
         for message_id in "aab":
             await sender.send_messages(ServiceBusMessage(message_id, message_id=message_id))
 
-    assert lab.counts("distinct")["active"] == 2
-    assert await lab.drain("distinct", 2) == ["a", "b"]
+    assert 2 == lab.counts("distinct")["active"]
+    assert ["a", "b"] == await lab.drain("distinct", 2)
 
 
 async def test_scheduled_messages_come_when_they_are_due_unless_they_are_cancelled(
@@ -91,7 +91,7 @@ async def test_scheduled_messages_come_when_they_are_due_unless_they_are_cancell
         numbers = await sender.schedule_messages(
             [ServiceBusMessage("1"), ServiceBusMessage("2")], soon + timedelta(hours=1)
         )
-        assert lab.counts("plain")["scheduled"] == 2
+        assert 2 == lab.counts("plain")["scheduled"]
         await sender.cancel_scheduled_messages(numbers)
         await sender.schedule_messages(ServiceBusMessage("3"), soon)
         mine = ServiceBusMessage("4", scheduled_enqueue_time_utc=soon)
@@ -100,9 +100,9 @@ async def test_scheduled_messages_come_when_they_are_due_unless_they_are_cancell
         got = await receiver.receive_messages(1, 10)
         got += await receiver.receive_messages(1, 10)
 
-    assert bodies(got) == ["3", "4"]
+    assert ["3", "4"] == bodies(got)
     assert all(each.enqueued_time_utc >= soon.replace(microsecond=0) for each in got)
-    assert lab.counts("plain")["scheduled"] == 0
+    assert 0 == lab.counts("plain")["scheduled"]
 
 
 async def test_scheduled_messages_reach_the_subscriptions_of_a_topic(
@@ -112,13 +112,13 @@ async def test_scheduled_messages_reach_the_subscriptions_of_a_topic(
     async with lab.sender("news") as sender:
         await sender.schedule_messages(ServiceBusMessage("later"), soon)
 
-    assert await lab.drain("news", 1, "a") == ["later"]
+    assert ["later"] == await lab.drain("news", 1, "a")
 
 
 async def test_the_client_learns_the_limit_of_a_batch(lab: ServiceBusLab) -> None:
     async with lab.sender("small") as sender:
         batch = await sender.create_message_batch()
-        assert batch.max_size_in_bytes == 4096
+        assert 4096 == batch.max_size_in_bytes
         with pytest.raises(MessageSizeExceededError):
             batch.add_message(ServiceBusMessage(bytes(4096)))
 
@@ -128,7 +128,7 @@ async def test_a_message_over_the_limit_ends_the_link(lab: ServiceBusLab) -> Non
         with pytest.raises(ServiceBusConnectionError):
             await sender.send_messages(ServiceBusMessage(bytes(5000)), timeout=10)
 
-    assert lab.counts("small")["active"] == 0
+    assert 0 == lab.counts("small")["active"]
 
 
 async def test_a_full_queue_refuses_until_there_is_room(lab: ServiceBusLab) -> None:
@@ -141,14 +141,14 @@ async def test_a_full_queue_refuses_until_there_is_room(lab: ServiceBusLab) -> N
         await lab.drain("small", 1, prefetch_count=0)
         await sender.send_messages(large)
 
-    assert lab.counts("small")["active"] == 2
+    assert 2 == lab.counts("small")["active"]
 
 
 async def test_a_session_queue_refuses_a_message_without_session(lab: ServiceBusLab) -> None:
     with pytest.raises(ServiceBusError, match="SessionId was not set"):
         await lab.send("sessions", "1")
 
-    assert lab.counts("sessions")["active"] == 0
+    assert 0 == lab.counts("sessions")["active"]
 
 
 async def test_a_thousand_messages_pass_a_session_in_order(lab: ServiceBusLab) -> None:
@@ -162,4 +162,4 @@ async def test_a_message_of_many_frames_arrives_whole(lab: ServiceBusLab) -> Non
     body = "0123456789" * 30_000
     await lab.send("plain", body)
 
-    assert await lab.drain("plain", 1) == [body]
+    assert [body] == await lab.drain("plain", 1)

@@ -45,9 +45,9 @@ async def test_a_named_session_gives_its_own_messages_in_order(lab: ServiceBusLa
         for message in messages:
             await receiver.complete_message(message)
 
-    assert bodies(messages) == ["a1", "a2"]
-    assert {message.session_id for message in messages} == {"a"}
-    assert lab.counts("ordered")["active"] == 1
+    assert ["a1", "a2"] == bodies(messages)
+    assert {"a"} == {message.session_id for message in messages}
+    assert 1 == lab.counts("ordered")["active"]
 
 
 async def test_a_subscription_has_sessions_too(lab: ServiceBusLab) -> None:
@@ -56,7 +56,7 @@ async def test_a_subscription_has_sessions_too(lab: ServiceBusLab) -> None:
         (message,) = await receiver.receive_messages(1, 10)
         await receiver.dead_letter_message(message, "bad")
 
-    assert lab.counts("news/Subscriptions/a")["dead_letters"] == 1
+    assert 1 == lab.counts("news/Subscriptions/a")["dead_letters"]
 
 
 async def test_next_available_sessions_are_all_different(lab: ServiceBusLab) -> None:
@@ -70,7 +70,7 @@ async def test_next_available_sessions_are_all_different(lab: ServiceBusLab) -> 
     ):
         held = {each.session.session_id for each in (first, second, third)}
 
-    assert held == {"a", "b", "c"}
+    assert {"a", "b", "c"} == held
 
 
 async def test_who_waits_for_a_session_gets_the_first_that_comes(lab: ServiceBusLab) -> None:
@@ -82,7 +82,7 @@ async def test_who_waits_for_a_session_gets_the_first_that_comes(lab: ServiceBus
     await waiting_clients(lab, 1)
     lab.put("ordered", "1", group_id="a")
 
-    assert await waiting == ["1"]
+    assert ["1"] == await waiting
 
 
 async def test_a_client_that_gives_up_waiting_takes_no_session_with_it(
@@ -100,7 +100,7 @@ async def test_a_client_that_gives_up_waiting_takes_no_session_with_it(
     await waiting_clients(lab, 0)
     lab.put("ordered", "1", group_id="a")
 
-    assert await lab.drain("ordered", 1, session_id=NEXT_AVAILABLE_SESSION) == ["1"]
+    assert ["1"] == await lab.drain("ordered", 1, session_id=NEXT_AVAILABLE_SESSION)
 
 
 async def test_no_session_within_the_time_is_a_timeout(lab: ServiceBusLab) -> None:
@@ -115,7 +115,7 @@ async def test_a_session_has_one_holder(lab: ServiceBusLab) -> None:
             async with lab.receiver("ordered", session_id="a"):
                 pass
     async with lab.receiver("ordered", session_id="a") as receiver:
-        assert receiver.session.session_id == "a"
+        assert "a" == receiver.session.session_id
 
 
 async def test_a_session_keeps_its_state_and_its_lock_can_be_renewed(
@@ -128,7 +128,7 @@ async def test_a_session_keeps_its_state_and_its_lock_can_be_renewed(
         assert await receiver.session.renew_lock() > before
         assert receiver.session.locked_until_utc > before
     async with lab.receiver("ordered", session_id="a") as receiver:
-        assert await receiver.session.get_state() == b"half way"
+        assert b"half way" == await receiver.session.get_state()
 
 
 async def test_a_session_whose_lock_ends_is_lost_and_another_may_have_it(
@@ -142,7 +142,7 @@ async def test_a_session_whose_lock_ends_is_lost_and_another_may_have_it(
             with pytest.raises(SessionLockLostError):
                 await first.complete_message(lost)
 
-    assert (lost.delivery_count, found.delivery_count) == (0, 1)
+    assert (0, 1) == (lost.delivery_count, found.delivery_count)
 
 
 async def test_an_abandoned_message_is_the_next_of_its_session(lab: ServiceBusLab) -> None:
@@ -152,7 +152,7 @@ async def test_an_abandoned_message_is_the_next_of_its_session(lab: ServiceBusLa
         await receiver.abandon_message(message)
         again = await receiver.receive_messages(2, 10)
 
-    assert [(str(each), each.delivery_count) for each in again] == [("1", 1), ("2", 0)]
+    assert [("1", 1), ("2", 0)] == [(str(each), each.delivery_count) for each in again]
 
 
 async def test_messages_of_a_session_can_be_deferred_and_peeked(lab: ServiceBusLab) -> None:
@@ -165,8 +165,8 @@ async def test_messages_of_a_session_can_be_deferred_and_peeked(lab: ServiceBusL
         (deferred,) = await receiver.receive_deferred_messages(message.sequence_number)
         await receiver.complete_message(deferred)
 
-    assert bodies(shown) == ["1", "2"]
-    assert lab.counts("ordered")["active"] == 2
+    assert ["1", "2"] == bodies(shown)
+    assert 2 == lab.counts("ordered")["active"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_sessions_with_messages_or_state_are_listed(lab: ServiceBusLab) ->
     async with lab.client() as client:
         found = [each async for each in client.list_queue_sessions("ordered")]
 
-    assert found == ["messages", "state"]
+    assert ["messages", "state"] == found
 
 
 async def test_a_cut_connection_frees_the_session_and_its_receiver_is_lost(
@@ -202,4 +202,4 @@ async def test_a_cut_connection_frees_the_session_and_its_receiver_is_lost(
         with pytest.raises(SessionLockLostError):
             await receiver.complete_message(message)
 
-    assert await lab.drain("ordered", 1, session_id="a") == ["1"]
+    assert ["1"] == await lab.drain("ordered", 1, session_id="a")
