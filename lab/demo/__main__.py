@@ -28,6 +28,7 @@ WHAT_IT_SHOWS: Final = (
     "managed identity alone; a role is revoked and granted again; an audit counts."
 )
 _INTERRUPTED: Final = 130
+_FEWEST_EVENTS: Final = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,10 +61,18 @@ def _parser() -> argparse.ArgumentParser:
     usual = Script()
     parser = argparse.ArgumentParser(prog="python -m lab.demo", description=WHAT_IT_SHOWS)
     parser.add_argument("--json", dest="as_json", action="store_true", help="JSON lines")
-    parser.add_argument("--events", type=_positive, default=usual.events, help="how many")
+    parser.add_argument("--events", type=_events, default=usual.events, help="how many")
     parser.add_argument("--seed", type=int, default=usual.seed, help="the plant's seed")
     parser.add_argument("--rate", type=_positive, default=usual.rate, help="events a second")
     return parser
+
+
+def _events(text: str) -> int:
+    if int(text) < _FEWEST_EVENTS:
+        raise argparse.ArgumentTypeError(
+            f"{text} is too few to show a refusal; {_FEWEST_EVENTS} are enough"
+        )
+    return int(text)
 
 
 def _positive(text: str) -> int:
