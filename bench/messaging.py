@@ -98,7 +98,7 @@ class RawClient:
             frame = Transfer(handle, number, tag, message_format, settled=False, more=more)
             self.send(frame, payload[start : start + ROOM])
 
-    async def begin(self, hostname: str) -> None:
+    async def begin(self, hostname: str, window: int = 65536) -> None:
         """Open a connection and a session."""
         self.writer.write(SASL_HEADER)
         await self.header()
@@ -108,7 +108,7 @@ class RawClient:
         self.writer.write(AMQP_HEADER)
         await self.header()
         self.send(Open("raw", hostname, FRAME_BYTES), channel=0)
-        self.send(Begin(None, 0, 65536, 65536))
+        self.send(Begin(None, 0, window, 65536))
         await self.until(Begin)
 
     def attach(self, handle: int, path: str, *, receives: bool = False, **more: Any) -> None:

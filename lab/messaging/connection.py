@@ -15,23 +15,18 @@ from uuid import uuid4
 from lab.messaging.cbs import Cbs
 from lab.messaging.codec import CodecError
 from lab.messaging.frames import (
-    AMQP_HEADER,
     EMPTY_FRAME,
-    SASL_HEADER,
     Begin,
     Close,
     End,
     FrameReader,
     Open,
-    SaslInit,
-    SaslMechanisms,
-    SaslOutcome,
     decode_frame,
     encode_frame,
-    symbols,
 )
+from lab.messaging.handshake import Handshake, Unwelcome
 from lab.messaging.link import Stage
-from lab.messaging.node import Error, Refusal
+from lab.messaging.node import Error
 from lab.messaging.outgoing import OutgoingLink
 from lab.messaging.refusals import (
     FRAMING_ERROR,
@@ -39,27 +34,22 @@ from lab.messaging.refusals import (
     NOT_ALLOWED,
     NOT_FOUND,
     idle_link,
-    missing_claim,
     no_links,
     silent,
-    token_expired,
 )
+from lab.messaging.rights import Rights
 from lab.messaging.session import Link, Session
 from lab.messaging.terminus import described
-from lab.messaging.wallet import Wallet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lab.identity import Claims
     from lab.messaging.node import Claim, Outlet
     from lab.messaging.site import Site
     from lab.messaging.switches import Limits
 
 CHANNEL_MAX: Final = 4999
 SMALLEST_FRAME: Final = 512
-SASL_MECHANISMS: Final = ("MSSBCBS", "ANONYMOUS", "EXTERNAL")
-"""None of which says who the client is: tokens do. PLAIN would be a key in the clear."""
 
 _log = logging.getLogger(__name__)
 
@@ -102,16 +92,16 @@ class Connection:
         self._find = find
         self._left = left
         self._site: Site | None = None
-        self._wallet: Wallet | None = None
+        self._rights: Rights | None = None
         self._reader = FrameReader(limits.frame_bytes)
-        self._next: Callable[[bytes], None] = self._receive_sasl_header
+        self._handshake = Handshake(self.send)
+        self._next: Callable[[bytes], None] = self._receive_handshake
         self._sessions: dict[int, Session] = {}
         self._awake: set[Session] = set()
         self._out: list[bytes] = []
         self._backlog: list[bytes] = []
         self._is_scheduled = False
         self._has_ended = False
-        self._expiries: dict[float, asyncio.TimerHandle] = {}
         self._client_idle = 0.0
         self._heard = self._wrote = self._linked = time.monotonic()
 
@@ -164,38 +154,19 @@ class Connection:
 
     # Handshake
 
+    def _receive_handshake(self, raw: bytes) -> None:
+        try:
+            frame = self._handshake.receive(raw)
+        except Unwelcome:
+            self._end()
+            return
+        if frame is not None:
+            self._open(frame)
+
     def _receive_nothing(self, raw: bytes) -> None:
         """Take no notice: the connection has ended."""
 
-    def _receive_sasl_header(self, raw: bytes) -> None:
-        if raw != SASL_HEADER:
-            self.send(SASL_HEADER)
-            self._end()
-            return
-        self._next = self._receive_sasl
-        self.send(SASL_HEADER)
-        self.send(encode_frame(0, SaslMechanisms(symbols(*SASL_MECHANISMS))))
-
-    def _receive_sasl(self, raw: bytes) -> None:
-        init = decode_frame(raw).performative
-        if not isinstance(init, SaslInit):
-            raise CodecError("sasl-init was expected")
-        accepted = init.mechanism in SASL_MECHANISMS
-        self.send(encode_frame(0, SaslOutcome(0 if accepted else 1)))
-        if not accepted:
-            self._end()
-        self._next = self._receive_amqp_header
-
-    def _receive_amqp_header(self, raw: bytes) -> None:
-        self.send(AMQP_HEADER)
-        if raw != AMQP_HEADER:
-            self._end()
-        self._next = self._receive_open
-
-    def _receive_open(self, raw: bytes) -> None:
-        frame = decode_frame(raw).performative
-        if not isinstance(frame, Open):
-            raise CodecError("open was expected")
+    def _open(self, frame: Open) -> None:
         self.host = (frame.hostname or "").partition(":")[0]
         self.client_frame_bytes = max(SMALLEST_FRAME, frame.max_frame_size or 2**32 - 1)
         self._client_idle = (frame.idle_time_out or 0) / 1000
@@ -219,54 +190,37 @@ class Connection:
             self.close(Error(NOT_FOUND, f"There is no namespace {self.host!r} here."))
             return
         self._site = site
-        self._wallet = Wallet(site.directory, site.namespace.service)
+        self._rights = Rights(site, self.host, self.recheck)
         site.connections.add(self)
         self._next = self._receive_frame
 
     # Claims
 
     @property
-    def wallet(self) -> Wallet:
-        """The tokens that the client has put; there once the connection is open."""
-        assert self._wallet is not None
-        return self._wallet
+    def rights(self) -> Rights:
+        """What the client's tokens allow; there once the connection is open."""
+        assert self._rights is not None
+        return self._rights
 
     def cbs(self) -> Cbs:
         """Return a `$cbs` node for a session."""
-        return Cbs(self.site, self.wallet, self._kept)
-
-    def _kept(self, claims: Claims) -> None:
-        """Look again when this token has run out."""
-        wait = max(0.0, claims.expires_at - time.time()) + 0.01
-        self._expiries[claims.expires_at] = asyncio.get_running_loop().call_later(
-            wait, self.recheck
-        )
+        return Cbs(self.site, self.rights)
 
     def allows(self, claim: Claim) -> bool:
         """Tell whether a token of this connection bears this claim now."""
-        return self.wallet.allows(claim)
-
-    def require(self, claims: Sequence[Claim]) -> None:
-        """Raise `Refusal` unless one of these is borne; none at all is no demand."""
-        if self.site.switches.missing_role == "put-token":
-            return
-        if claims and not any(map(self.allows, claims)):
-            raise Refusal(missing_claim(self.host, claims[0]))
+        return self.rights.allows(claim)
 
     def recheck(self) -> None:
         """Detach the links that may no longer be."""
-        for link in self.links():
-            claims = link.end.claims if link.end is not None else ()
-            if link.stage is Stage.OPEN and claims and not any(map(self.allows, claims)):
-                self._bereave(link, claims[0])
+        if self._rights is not None:
+            for link in self.links():
+                self._recheck(link)
 
-    def _bereave(self, link: Link, claim: Claim) -> None:
-        """Detach a link that has lost its claim: the role or the token is gone."""
-        fate = self.site.switches.lapsed
-        if self.wallet.covers(claim) or fate == "unauthorized-access":
-            link.detach(missing_claim(self.host, claim))
-        elif fate == "detach-forced":
-            link.detach(token_expired(self.host, link.request.name, claim))
+    def _recheck(self, link: Link) -> None:
+        claims = link.end.claims if link.end is not None else ()
+        error = self.rights.lost(claims, link.request.name)
+        if link.stage is Stage.OPEN and error is not None:
+            link.detach(error)
 
     def outlet(self, link_name: str) -> Outlet | None:
         """Return the open outlet whose link has this name."""
@@ -399,8 +353,8 @@ class Connection:
             return
         self._has_ended = True
         self._next = self._receive_nothing
-        for timer in self._expiries.values():
-            timer.cancel()
+        if self._rights is not None:
+            self._rights.close()
         sessions = list(self._sessions.values())
         self._sessions.clear()
         for session in sessions:

@@ -71,7 +71,7 @@ class BaseLink[End: Intake | Outlet]:
             self.request = link_request(self.attach)
             self._admit()
             self.end = self._find()
-            self.peer.require(self.end.claims)
+            self.peer.rights.require(self.end.claims)
             answer = await self._prepared(self.end)
         except Refusal as refusal:
             self._refuse(refusal.error)

@@ -162,15 +162,27 @@ def decode_message(payload: bytes) -> Message:
 def _built(parts: Mapping[int, Any], body: bytes) -> Message:
     try:
         return Message(
-            Header(*parts[HEADER]) if HEADER in parts else None,
-            dict(parts.get(DELIVERY_ANNOTATIONS) or {}),
-            dict(parts.get(MESSAGE_ANNOTATIONS) or {}),
-            Properties(*parts[PROPERTIES]) if PROPERTIES in parts else None,
-            dict(parts.get(APPLICATION_PROPERTIES) or {}),
+            Header(*_part(parts, HEADER, list)) if HEADER in parts else None,
+            _part(parts, DELIVERY_ANNOTATIONS, dict),
+            _part(parts, MESSAGE_ANNOTATIONS, dict),
+            Properties(*_part(parts, PROPERTIES, list)) if PROPERTIES in parts else None,
+            _part(parts, APPLICATION_PROPERTIES, dict),
             body,
         )
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
         raise CodecError(f"malformed message section: {error}") from error
+
+
+def _part[Part: (list[Any], dict[Any, Any])](
+    parts: Mapping[int, Any], code: int, kind: type[Part]
+) -> Part:
+    """Return a section of the kind that it must be; one that is not there is empty."""
+    part = parts.get(code)
+    if part is None:
+        return kind()
+    if not isinstance(part, kind):
+        raise CodecError(f"the section 0x{code:x} is no {kind.__name__}")
+    return part
 
 
 def section(payload: bytes, position: int) -> tuple[int, int]:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from azure.eventhub import EventData
+from azure.core.credentials import AccessToken
+from azure.eventhub import EventData, EventHubProducerClient
 from azure.eventhub.exceptions import EventDataSendError
 
 from lab.messaging.key_hash import partition_for
@@ -109,6 +112,27 @@ async def test_more_transfers_than_any_window_pass_on_one_link(world: World) -> 
         await producer.send_batch(batch)
 
     assert world.kept()["3"] == 6000
+
+
+async def test_the_sync_sdk_is_served_too(world: World) -> None:
+    token = await world.tokens().get_token()
+
+    class Given:
+        def get_token(self, *_scopes: str, **_options: object) -> AccessToken:
+            return token
+
+    def send() -> int:
+        with EventHubProducerClient(
+            world.namespace.address,
+            "hub",
+            Given(),
+            connection_verify=str(world.tls.ca_file),
+        ) as producer:
+            producer.send_batch(events("a", "b"))
+            return len(producer.get_partition_ids())
+
+    assert await asyncio.to_thread(send) == 4
+    assert sum(world.kept().values()) == 2
 
 
 async def test_properties_of_hub_and_partition_are_told(world: World) -> None:

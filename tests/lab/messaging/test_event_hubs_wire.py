@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -312,6 +313,38 @@ async def test_a_shared_access_signature_is_refused(
     assert answer["status-code"] == 401
     assert str(answer["status-description"]).startswith("LocalAuthDisabled")
     assert with_condition == ("error-condition" in answer)
+
+
+async def test_a_link_ends_when_its_token_does(world: World, connect: Connect) -> None:
+    world.directory.token_lifetime = timedelta(seconds=2)
+    client = await sender(connect, world)
+
+    detach = (await client.until(Detach)).performative
+
+    condition, text, _ = detach.error.value
+    assert condition == "amqp:link:detach-forced"
+    assert "Code: RenewToken. Details: Unauthorized access. 'Send' claim(s)" in text
+
+
+async def test_no_more_frames_are_sent_than_the_client_has_room_for(world: World) -> None:
+    client = await RawClient.connect(world.namespace.address, world.tls.ca_file)
+    await client.begin(world.namespace.address, window=4)
+    token = world.directory.issue(world.owner, EVENT_HUBS)
+    await client.put_token("sb://h/hub", token)
+    client.attach(1, "hub/Partitions/0")
+    client.attach(2, CONSUMER, receives=True)
+    client.deliver(1, 1, data(data(b"x")) * 10, BATCH_FORMAT)
+    while (await client.until(Disposition)).performative.first != 1:
+        """The answer to the put-token comes first."""
+
+    client.send(Flow(2, 4, 0, 65536, 2, 0, 10))
+    for _ in range(4):
+        await client.until(Transfer)
+    client.send(Flow(6, 4, 0, 65536, echo=True))
+    passed = [(await client.frame()).performative for _ in range(5)]
+    await client.close()
+
+    assert [type(each) for each in passed] == [Transfer] * 4 + [Flow]
 
 
 async def test_a_silent_connection_is_closed(make_world: MakeWorld, connect: Connect) -> None:
