@@ -77,7 +77,7 @@ class Dispatcher:
         self._consumers: deque[Consumer] = deque()
         self._waiting: deque[asyncio.Future[SessionLock]] = deque()
         self._woken: asyncio.Handle | None = None
-        self._unwatch = queue.watch(self.wake)
+        queue.watch(self.wake)
 
     @property
     def links(self) -> int:
@@ -122,8 +122,7 @@ class Dispatcher:
             return await self._wait_for_session(seconds)
 
     def close(self) -> None:
-        """Cancel every timer."""
-        self._unwatch()
+        """Cancel every timer; the next operation sets them again."""
         self._alarm.stop()
         self._sleep()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from azure.servicebus import ServiceBusMessage
@@ -18,6 +20,7 @@ from azure.servicebus.exceptions import (
     ServiceBusServerBusyError,
 )
 
+from lab.certificates import issue
 from lab.messaging.faults import Faults
 from lab.messaging.model import Queue, Subscription, Topic
 from tests.lab.messaging.service_bus_lab import (
@@ -130,6 +133,49 @@ async def test_a_token_for_another_service_is_an_authentication_error(
 
     with pytest.raises(ServiceBusAuthenticationError):
         await sends(lab, credential=wrong)
+
+
+async def test_an_expired_token_is_an_authentication_error(lab: ServiceBusLab) -> None:
+    lab.grant(OWNER)
+    lab.directory.token_lifetime = timedelta(hours=-1)
+
+    with pytest.raises(ServiceBusAuthenticationError):
+        await sends(lab)
+
+
+# Getting there
+
+
+async def test_nobody_there_is_a_connection_error_until_somebody_is(
+    lab: ServiceBusLab,
+) -> None:
+    lab.grant(OWNER)
+    lab.put("queue", "kept")
+    await lab.broker.stop()
+    with pytest.raises(ServiceBusConnectionError):
+        await sends(lab)
+    await lab.broker.start()
+
+    await sends(lab)
+    assert ["kept", "1"] == await lab.drain("queue", 2)
+
+
+async def test_a_foreign_authority_is_a_connection_error(
+    lab: ServiceBusLab, tmp_path: Path
+) -> None:
+    foreign = issue(tmp_path, ["elsewhere"])
+
+    with pytest.raises(ServiceBusConnectionError):
+        await sends(lab, connection_verify=str(foreign.ca_file))
+
+
+async def test_a_missing_authority_file_is_an_error_of_the_client(
+    lab: ServiceBusLab, tmp_path: Path
+) -> None:
+    with pytest.raises(ServiceBusError) as raised:
+        await sends(lab, connection_verify=str(tmp_path / "missing.pem"))
+
+    assert type(raised.value) is ServiceBusError
 
 
 # Entities
