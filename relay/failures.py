@@ -138,7 +138,7 @@ class DeliveryError(Exception):
         suspects: int = 1,
         refusal: Refusal | None = None,
     ) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(f"{reason}: {detail if refusal is None else refusal}")
         self.reason = reason
         self.detail = detail
         self.accepted = accepted

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from relay.event import Event
 
-LONGEST_KEY: Final = 128
-"""Characters that a session id or a partition key may have, by the services' quotas."""
+LONGEST_NAME: Final = 128
+"""Characters of a session id, partition key or message id, by the services' quotas."""
 
 
 class Kind(StrEnum):
@@ -67,10 +67,16 @@ def key(event: Event) -> str:
     """Return what keeps an event in order inside a destination; never empty.
 
     The `partitionkey` extension when the event has one (CloudEvents Partitioning), else its
-    twin, else its source. A key that no service would take is replaced by its digest, which
-    keeps the order just as well.
+    twin, else its source.
     """
-    chosen = event.text("partitionkey") or event.twin_id or event.source
-    if len(chosen) <= LONGEST_KEY:
-        return chosen
-    return "sha256-" + hashlib.sha256(chosen.encode()).hexdigest()
+    return fitting(event.text("partitionkey") or event.twin_id or event.source)
+
+
+def fitting(name: str) -> str:
+    """Return a name as the services take it: one that is too long, by its digest.
+
+    Equal names stay equal, which is all that order and duplicate detection need.
+    """
+    if len(name) <= LONGEST_NAME:
+        return name
+    return "sha256-" + hashlib.sha256(name.encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from lab.audit.observation import Observed, Received, is_binary, observe
@@ -149,7 +150,7 @@ def differences_between(sent: Observed, message: Received) -> Iterator[str]:
 
 
 def _fits(event_id: str, message_id: str | None) -> bool:
-    """Whether the message id is the event's id; one that is too long may be left out."""
-    if message_id == event_id:
-        return True
-    return message_id is None and len(event_id) > _MESSAGE_ID_LIMIT
+    """Whether the message id is the event's id; one that is too long, by its digest."""
+    if len(event_id) <= _MESSAGE_ID_LIMIT:
+        return message_id == event_id
+    return message_id == f"sha256-{sha256(event_id.encode()).hexdigest()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from relay.failures import DeliveryError, Reason
 
@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from relay.event import Event
-
-LONGEST_MESSAGE_ID: Final = 128
-"""Characters of a message id that Service Bus keeps (its quotas)."""
 
 
 def fill[Message](

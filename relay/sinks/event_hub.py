@@ -11,9 +11,9 @@ from azure.eventhub.exceptions import EventHubError
 from relay.failures import Reason
 from relay.formats import amqp_binding
 from relay.refusals import EVENT_HUBS_SENDER, Resource
-from relay.routing import key
+from relay.routing import fitting, key
 from relay.settings import Transport
-from relay.sinks.batches import LONGEST_MESSAGE_ID, fill
+from relay.sinks.batches import fill
 from relay.sinks.errors import reason_of, translated
 from relay.sinks.key_hash import partition
 
@@ -134,8 +134,7 @@ def message(event: Event) -> EventData:
     """Write an event as Azure Digital Twins does, with its id as the message's."""
     data = EventData(event.data)
     data.properties = amqp_binding.encode(event)
-    if len(event.id) <= LONGEST_MESSAGE_ID:
-        data.message_id = event.id
+    data.message_id = fitting(event.id)
     if content_type := event.text(amqp_binding.CONTENT_TYPE):
         data.content_type = content_type
     return data

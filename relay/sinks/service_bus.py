@@ -11,9 +11,9 @@ from azure.servicebus.aio import ServiceBusClient
 
 from relay.formats import amqp_binding
 from relay.refusals import SERVICE_BUS_SENDER, Resource
-from relay.routing import Kind, key
+from relay.routing import Kind, fitting, key
 from relay.settings import Transport
-from relay.sinks.batches import LONGEST_MESSAGE_ID, fill
+from relay.sinks.batches import fill
 from relay.sinks.errors import translated
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def message(event: Event, *, session: bool) -> ServiceBusMessage:
         event.data,
         application_properties=amqp_binding.encode(event),
         content_type=event.text(amqp_binding.CONTENT_TYPE) or None,
-        message_id=event.id if len(event.id) <= LONGEST_MESSAGE_ID else None,
+        message_id=fitting(event.id),
         session_id=key(event) if session else None,
     )
 
