@@ -102,8 +102,8 @@ class Terminal:
         self._console.print(_audit_table(outcome))
         self._print(
             f"  {outcome.report.sent} sent; {outcome.dead_lettered} became dead letters, "
-            f"{outcome.redriven} of them redriven; {len(outcome.refusals)} refusals explained; "
-            f"{outcome.seconds:.0f} s"
+            f"{outcome.redriven} of them redriven; "
+            f"refusals explained: {len(outcome.refusals)}; {outcome.seconds:.0f} s"
         )
         for failure in outcome.failures():
             self._print(f"  FAILED: {failure}", style="bold red")
