@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.event import TELEMETRY, Event
-from relay.routing import LONGEST_KEY, key, match
+from relay.routing import LONGEST_NAME, key, match
 from tests.fakes import a_route, an_event
 from tests.relay.event_texts import events
 
@@ -48,10 +48,10 @@ def test_no_event_makes_matching_raise(event: Event) -> None:
         (an_event(partitionkey=""), "pump-17"),
         (an_event(partitionkey=7), "7"),
         (an_event(subject=""), "plant-a.api.weu.digitaltwins.azure.net"),
-        (an_event(subject="x" * LONGEST_KEY), "x" * LONGEST_KEY),
+        (an_event(subject="x" * LONGEST_NAME), "x" * LONGEST_NAME),
         (
-            an_event(subject="x" * (LONGEST_KEY + 1)),
-            "sha256-" + hashlib.sha256(b"x" * (LONGEST_KEY + 1)).hexdigest(),
+            an_event(subject="x" * (LONGEST_NAME + 1)),
+            "sha256-" + hashlib.sha256(b"x" * (LONGEST_NAME + 1)).hexdigest(),
         ),
     ],
 )
@@ -64,7 +64,7 @@ def test_the_key_is_what_keeps_an_event_in_order(event: Event, expected: str) ->
 def test_every_event_has_a_key_that_the_services_take(event: Event, subject: str) -> None:
     chosen = key(Event({**event.attributes, "subject": subject}, event.data))
 
-    assert 1 <= len(chosen) <= LONGEST_KEY
+    assert 1 <= len(chosen) <= LONGEST_NAME
     chosen.encode()
 
 
