@@ -125,7 +125,7 @@ def test_a_single_event_has_its_values_without_array() -> None:
 
 
 @pytest.mark.parametrize(("binary", "kind"), [(True, "bytes"), (False, "string")])
-def test_a_single_event_goes_as_it_was_declared(binary: bool, kind: str) -> None:  # noqa: FBT001 - the example
+def test_a_single_event_goes_as_it_was_declared(binary: bool, kind: str) -> None:
     assert single(an_event(b"a"), PARTITION, binary=binary).input.kind == kind
 
 

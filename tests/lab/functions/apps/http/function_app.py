@@ -1,6 +1,5 @@
 """HTTP functions that end in every way in which a function can end."""
 
-# ruff: noqa: ARG001 - a trigger's parameter cannot be left out
 from __future__ import annotations
 
 import asyncio

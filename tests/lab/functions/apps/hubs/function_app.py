@@ -1,6 +1,5 @@
 """Event Hubs functions that say what they were given; an event's body says what to do."""
 
-# ruff: noqa: ARG001 - a trigger's parameter cannot be left out
 from __future__ import annotations
 
 import asyncio

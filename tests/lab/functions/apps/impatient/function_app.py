@@ -1,6 +1,5 @@
 """A function that never answers, in an app that gives it a second."""
 
-# ruff: noqa: ARG001 - a trigger's parameter cannot be left out
 from __future__ import annotations
 
 import asyncio

@@ -1,6 +1,5 @@
 """What everybody would write, and what the library refuses."""
 
-# ruff: noqa: ARG001 - a trigger's parameter cannot be left out
 from __future__ import annotations
 
 import azure.functions as func

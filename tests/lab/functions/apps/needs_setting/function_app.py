@@ -1,6 +1,5 @@
 """An app that checks its settings when it is imported."""
 
-# ruff: noqa: ARG001 - a trigger's parameter cannot be left out
 from __future__ import annotations
 
 import os
