@@ -25,7 +25,7 @@ _DESTINATION: Final = frozenset({"connection", "session", *Kind})
 def read_routes(setting: str, text: str, problems: Problems) -> list[Route]:
     """Read routes; those with problems are left out, each problem is noted."""
     try:
-        entries = json.loads(text)
+        entries = json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError) as error:
         problems.add(setting, f"it is not JSON: {error}", "Mend it there")
         return []
@@ -39,6 +39,17 @@ def read_routes(setting: str, text: str, problems: Problems) -> list[Route]:
     for name in (name for name, count in counts.items() if count > 1):
         problems.add(setting, f"several routes are called {name}", "Give each its own name")
     return routes
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice: the last filter would win in silence."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        twice = [
+            name for name, count in Counter(name for name, _ in pairs).items() if count > 1
+        ]
+        raise ValueError(f"{', '.join(map(repr, twice))} stands twice in one object")
+    return members
 
 
 class _Reader:
