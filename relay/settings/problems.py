@@ -20,6 +20,10 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.setting}: {self.what}. {self.remedy}"
 
+    def concerns(self, setting: str) -> bool:
+        """Whether it is about a setting, or about a place in it, such as `RELAY_ROUTES[0]`."""
+        return self.setting.partition("[")[0] == setting
+
 
 class SettingsError(Exception):
     """The relay can't start; `problems` holds every reason, and so does the message."""
@@ -39,6 +43,11 @@ class Problems:
     def add(self, setting: str, what: str, remedy: str) -> None:
         """Note one thing wrong."""
         self._found.append(Problem(setting, what, remedy))
+
+    def add_secret(self, setting: str) -> None:
+        """Note a secret; nothing else is said of that setting, since it might quote it."""
+        self._found = [problem for problem in self._found if not problem.concerns(setting)]
+        self.add(setting, "it holds a secret", "Remove it: the relay uses managed identity")
 
     def raise_if_any(self) -> None:
         """Stop here if anything is wrong.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from relay.settings.problems import Problems
 from relay.settings.routes import read_routes
-from relay.settings.secrets import find_secrets
+from relay.settings.secrets import find_secrets, holds_secret
 from relay.settings.values import Connection, Container, Settings, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from relay.routing import Route
 
@@ -24,10 +24,22 @@ _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _ADDRESS: Final = re.compile(r"https://[^?#@\s]+")
 _RESOURCE_ID: Final = re.compile(r"/subscriptions/[\w./()-]+")
 
+_CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+_CLIENT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
 _IDENTITY: Final = ("credential", "clientId", "resourceId")
 _NAMESPACE: Final = (*_IDENTITY, "fullyQualifiedNamespace", "transport")
 _STORAGE: Final = (*_IDENTITY, "blobServiceUri")
-_RELAY: Final = ("RELAY_ROUTES", "RELAY_ROUTES_FILE", "RELAY_CA_FILE")
+_PLAIN_PREFIXES: Final = ("RELAY_", "INGRESS_", "DEAD_LETTER")
+_PLAIN: Final = (
+    "RELAY_ROUTES",
+    "RELAY_ROUTES_FILE",
+    "RELAY_CA_FILE",
+    "INGRESS_EVENT_HUB",
+    "INGRESS_CONSUMER_GROUP",
+    "INGRESS_EVENT_GRID_SOURCE",
+    "DEAD_LETTERS_CONTAINER",
+)
 
 
 def read(environment: Mapping[str, str], directory: Path) -> Settings:
@@ -52,9 +64,9 @@ def read(environment: Mapping[str, str], directory: Path) -> Settings:
         ca_file=reader.ca_file(),
     )
     reader.ingress()
-    reader.unknown("RELAY_", _RELAY)
+    reader.misspelt()
     for name in find_secrets(environment):
-        problems.add(name, "it holds a secret", "Remove it: the relay uses managed identity")
+        problems.add_secret(name)
     problems.raise_if_any()
     return settings
 
@@ -75,17 +87,20 @@ class _Reader:
             self._problems.add(name, "it is missing", f"Set it, for example to {example}")
         return value
 
-    def unknown(self, prefix: str, known: Iterable[str]) -> None:
-        """Find misspelt settings: those under a prefix of ours that nobody reads."""
-        known = list(known)
+    def misspelt(self) -> None:
+        """Find settings under a prefix of ours that nobody reads; `__` is a connection's."""
         for name in self._environment:
-            if name.startswith(prefix) and name not in known:
-                close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-                self._problems.add(name, "no such setting", f"Did you mean {close[0]}?")
+            if name.startswith(_PLAIN_PREFIXES) and "__" not in name:
+                self._known(name, _PLAIN)
+
+    def _known(self, name: str, known: Sequence[str]) -> None:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            self._problems.add(name, "no such setting", f"Did you mean {close[0]}?")
 
     def ca_file(self) -> str | None:
         path = self.optional("RELAY_CA_FILE")
-        if path and not Path(path).is_file():
+        if path and not _is_file(path):
             self._problems.add(
                 "RELAY_CA_FILE", "there is no such file", "Name a PEM file, or unset it"
             )
@@ -96,7 +111,8 @@ class _Reader:
         self.required("INGRESS_EVENT_HUB", "twin-events")
         self.required("INGRESS_CONSUMER_GROUP", "$Default")
         self.connection(INGRESS)
-        if self.optional(f"{INGRESS}__credential") != "managedidentity":
+        has_credential = self.optional(f"{INGRESS}__credential")
+        if not has_credential and not self.optional(f"{INGRESS}__clientId"):
             self._problems.add(
                 f"{INGRESS}__credential",
                 "the Functions host takes a managed identity only when told to",
@@ -125,19 +141,39 @@ class _Reader:
             )
         return Container(
             service_uri=uri,
-            name=self.required("DEAD_LETTERS_CONTAINER", "dead-letters"),
+            name=self._container_name("DEAD_LETTERS_CONTAINER"),
             client_id=self.optional(f"{DEAD_LETTERS}__clientId"),
             resource_id=self._resource_id(f"{DEAD_LETTERS}__resourceId"),
         )
 
-    def _identity(self, name: str, known: Iterable[str]) -> None:
-        self.unknown(f"{name}__", [f"{name}__{suffix}" for suffix in known])
+    def _container_name(self, name: str) -> str:
+        value = self.required(name, "dead-letters")
+        if value and not _CONTAINER.fullmatch(value):
+            self._problems.add(
+                name,
+                "it is no container's name",
+                "Give 3 to 63 lower-case letters, digits and single hyphens",
+            )
+        return value
+
+    def _identity(self, name: str, suffixes: Iterable[str]) -> None:
+        known = [f"{name}__{suffix}" for suffix in suffixes]
+        for setting in self._environment:
+            if setting.startswith(f"{name}__"):
+                self._known(setting, known)
         credential = self.optional(f"{name}__credential")
         if credential not in {"", "managedidentity"}:
             self._problems.add(
                 f"{name}__credential", "it is no managed identity", "Set it to managedidentity"
             )
-        if self.optional(f"{name}__clientId") and not credential:
+        client_id = self.optional(f"{name}__clientId")
+        if client_id and not _CLIENT_ID.fullmatch(client_id):
+            self._problems.add(
+                f"{name}__clientId",
+                "it is no client id",
+                "Give the GUID that 'az identity show --query clientId' prints",
+            )
+        if client_id and not credential:
             self._problems.add(
                 f"{name}__credential",
                 f"{name}__clientId names an identity that nobody uses without it",
@@ -181,11 +217,21 @@ class _Reader:
     def _routes_in(self, file: Path) -> list[Route]:
         name = "RELAY_ROUTES_FILE"
         try:
-            text = file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is not UTF-8"
+            text = file.read_text("utf-8-sig")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "its name or its text is not UTF-8"
             self._problems.add(
                 name, f"can't read it: {why}", f"It should stand in {file.parent}"
             )
             return []
+        if holds_secret(text):
+            self._problems.add(name, "a secret is in it", "Remove it from the file")
+            return []
         return read_routes(name, text, self._problems)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
