@@ -30,16 +30,34 @@ def fill[Message](
     """
     for count, event in enumerate(events):
         try:
-            add(write(event))
-        except Exception as error:
+            _put(add, write, event)
+        except DeliveryError:
             if count:
                 return count
-            raise _unfit(event, error) from error
+            raise
     return len(events)
 
 
-def _unfit(event: Event, error: Exception) -> DeliveryError:
-    what = f"the event {event.id!r} with {len(event.data)} bytes of data"
-    if isinstance(error, ValueError):
-        return DeliveryError(Reason.TOO_LARGE, f"{what} is larger than a whole batch may be")
-    return DeliveryError(Reason.REJECTED, f"{what} can't be written as a message: {error}")
+def _put[Message](
+    add: Callable[[Message], object], write: Callable[[Event], Message], event: Event
+) -> None:
+    try:
+        message = write(event)
+    except Exception as error:
+        raise _unwritable(event, error) from error
+    try:
+        add(message)
+    except Exception as error:
+        if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+            what = f"{_name(event)} is larger than a whole batch may be"
+            raise DeliveryError(Reason.TOO_LARGE, what) from error
+        raise _unwritable(event, error) from error
+
+
+def _unwritable(event: Event, error: Exception) -> DeliveryError:
+    what = f"{_name(event)} can't be written as a message: {error}"
+    return DeliveryError(Reason.REJECTED, what)
+
+
+def _name(event: Event) -> str:
+    return f"the event {event.id!r} with {len(event.data)} bytes of data"
