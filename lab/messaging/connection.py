@@ -148,9 +148,8 @@ class Connection:
     def clear(self) -> None:
         """Go on sending."""
         self.is_choked = False
-        for link in self.links():
-            if isinstance(link, OutgoingLink):
-                link.offer()
+        for session in tuple(self._sessions.values()):
+            session.offer()
 
     # Handshake
 
@@ -243,6 +242,7 @@ class Connection:
                 self.close(None)
             case End() if session is not None:
                 self.drop(session)
+                session.flush()
                 session.send(End())
                 session.ended()
             case _ if session is not None:
@@ -289,13 +289,16 @@ class Connection:
         self._write()
 
     def _write(self) -> None:
-        awake, self._awake = self._awake, set()
-        for session in awake:
-            session.flush()
+        self._settle()
         out, self._out = self._out, []
         if out:
             self._wrote = time.monotonic()
             self._wire.write(b"".join(out))
+
+    def _settle(self) -> None:
+        awake, self._awake = self._awake, set()
+        for session in awake:
+            session.flush()
 
     # Time
 
@@ -334,6 +337,7 @@ class Connection:
     def close(self, error: Error | None) -> None:
         """Close the connection, saying why."""
         if not self._has_ended:
+            self._settle()
             self.send(encode_frame(0, Close(None if error is None else described(error))))
             self._end()
 

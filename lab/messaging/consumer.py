@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
-from lab.messaging.codec import Timestamp, Value
+from lab.messaging.codec import CodecError, Timestamp, Value
 from lab.messaging.hub import now_ms
-from lab.messaging.message import decode_message
+from lab.messaging.message import annotated
 from lab.messaging.node import Answer, Refusal
 from lab.messaging.refusals import epoch_held, stolen, too_many_receivers
 from lab.messaging.selector import Selector, selector
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from lab.messaging.hub import Partition, Record
     from lab.messaging.node import Claim, Outcome, OutgoingLink
 
+_log = logging.getLogger(__name__)
+
 EPOCH: Final = "com.microsoft:epoch"
 METRIC: Final = "com.microsoft:enable-receiver-runtime-metric"
 MOST_RECEIVERS: Final = 5
+PORTION: Final = 500
+"""Events that one consumer is sent in one turn of the loop."""
 
 
 class Holders:
@@ -90,24 +95,36 @@ class Consumer:
         self.credit()
 
     def credit(self) -> None:
-        """Send what there is."""
+        """Send what there is, in portions: others want their turn too."""
         link = self._link
         if link is None or not link.credit:
             return
-        for sequence, record in self._partition.read(self._next, link.credit):
+        for sequence, record in self._partition.read(self._next, min(link.credit, PORTION)):
+            if not link.credit:
+                return
             self._next = sequence + 1
-            link.send(self._annotated(sequence, record))
+            self._send_one(link, sequence, record)
+        if self._next < self._partition.next:
+            self._wake()
+
+    def _send_one(self, link: OutgoingLink, sequence: int, record: Record) -> None:
+        try:
+            payload = self._annotated(sequence, record)
+        except CodecError as error:
+            _log.warning("event %d is passed over, it is no message: %s", sequence, error)
+            return
+        link.send(payload)
 
     def _annotated(self, sequence: int, record: Record) -> bytes:
-        message = decode_message(record.payload)
-        return message.annotated(
+        return annotated(
+            record.payload,
             {
                 "x-opt-sequence-number": sequence,
                 "x-opt-offset": str(record.offset),
                 "x-opt-enqueued-time": Timestamp(record.enqueued),
             },
-            self._metric() if self._with_metric else {},
-        ).encode()
+            self._metric() if self._with_metric else None,
+        )
 
     def _metric(self) -> dict[str, Value]:
         """Return how far the partition has got, for a client that measures its lag."""

@@ -7,7 +7,7 @@ understood (bodies, footers) is carried as it came.
 from __future__ import annotations
 
 import struct
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lab.messaging.codec import (
@@ -129,16 +129,6 @@ class Message:
             )
         )
 
-    def annotated(
-        self, annotations: Mapping[str, Value], delivery: Mapping[str, Value] | None = None
-    ) -> Message:
-        """Return the message with more message annotations, and delivery annotations."""
-        return replace(
-            self,
-            annotations={**self.annotations, **annotations},
-            delivery_annotations={**self.delivery_annotations, **(delivery or {})},
-        )
-
     def value(self) -> Value:
         """Return what an amqp-value body holds, `None` when the body is something else."""
         if not self.body:
@@ -236,6 +226,40 @@ def first_annotation(payload: bytes, name: str) -> Value:
             return None
         position = skip(payload, start)
     return None
+
+
+def annotated(
+    payload: bytes, added: Mapping[str, Value], delivery: Mapping[str, Value] | None = None
+) -> bytes:
+    """Return an encoded message with more annotations, its bare message untouched.
+
+    Raises `CodecError` if what comes before the bare message is malformed.
+
+    Args:
+        payload: the encoded message.
+        added: message annotations to add to those it has.
+        delivery: delivery annotations, in the place of those it has.
+    """
+    header, position = b"", 0
+    kept: dict[str, Value] = {}
+    while position < len(payload):
+        code, start = section(payload, position)
+        if code > MESSAGE_ANNOTATIONS:
+            break
+        end = skip(payload, start)
+        if code == HEADER:
+            header = payload[position:end]
+        elif code == MESSAGE_ANNOTATIONS:
+            kept = _part({code: decode(payload, start)[0]}, code, dict)
+        position = end
+    return b"".join(
+        (
+            header,
+            annotation_section(DELIVERY_ANNOTATIONS, delivery or {}),
+            annotation_section(MESSAGE_ANNOTATIONS, {**kept, **added}),
+            payload[position:],
+        )
+    )
 
 
 def data(payload: bytes) -> bytes:

@@ -40,9 +40,14 @@ class OutgoingLink(BaseLink[Outlet]):
     @property
     def credit(self) -> int:
         """How many messages may be sent now."""
-        if self.stage is not Stage.OPEN or self.peer.is_choked:
+        if self.stage is not Stage.OPEN or self._is_held_up:
             return 0
         return self._credit
+
+    @property
+    def _is_held_up(self) -> bool:
+        """Whether the client cannot take more just now, whatever it has granted."""
+        return self.peer.is_choked or self.session.is_blocked
 
     def _find(self) -> Outlet:
         return self.session.outlet(self.request)
@@ -70,7 +75,7 @@ class OutgoingLink(BaseLink[Outlet]):
         """Let the outlet send, then take back what credit is to be drained."""
         if self.credit:
             self._call(lambda end: end.credit())
-        if self._drain and self.stage is Stage.OPEN and not self.peer.is_choked:
+        if self._drain and self.stage is Stage.OPEN and not self._is_held_up:
             self._count = (self._count + self._credit) % _SERIAL
             self._credit = 0
             self._tell()

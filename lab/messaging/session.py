@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 5000
 HANDLE_MAX: Final = 255
-MOST_HELD: Final = 64 * 1024
-"""Frames kept for a client that has closed its window; one that lets more wait is cut."""
-
 RECEIVER: Final = True
 SENDER: Final = False
 
@@ -108,10 +105,13 @@ class Session:
             self.flow(Flow())
 
     def _receive_flow(self, frame: Flow) -> None:
+        was_blocked = self.is_blocked
         seen = 1 if frame.next_incoming_id is None else frame.next_incoming_id
         ahead = (self._next_outgoing - seen) % _SERIAL
         self._client_window = max(0, (frame.incoming_window or 0) - ahead)
         self._release()
+        if was_blocked and not self.is_blocked:
+            self.offer()
         link = None if frame.handle is None else self.links.get(frame.handle)
         if link is not None:
             link.flow(frame)
@@ -142,6 +142,7 @@ class Session:
         handle = frame.handle or 0
         link = self.links.pop(handle, None)
         if link is not None:
+            self.flush()
             self.send(Detach(handle, frame.closed))
             link.ended()
         self._leaving.discard(handle)
@@ -173,7 +174,8 @@ class Session:
         return self._exchanges[key]
 
     def drop(self, handle: int) -> None:
-        """Forget a link that we end; the client's own detach is awaited."""
+        """Forget a link that we end, saying last what was taken; a detach is awaited."""
+        self.flush()
         if self.links.pop(handle, None) is not None:
             self._leaving.add(handle)
 
@@ -220,11 +222,20 @@ class Session:
             self._push(rest, payload[start : start + room])
         return number
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the client has no room for another frame; then links have no credit."""
+        return bool(self._held) or not self._client_window
+
+    def offer(self) -> None:
+        """Let every outlet send that may."""
+        for link in tuple(self.links.values()):
+            if isinstance(link, OutgoingLink):
+                link.offer()
+
     def _push(self, frame: Transfer, payload: bytes) -> None:
         self._held.append((frame, payload))
         self._release()
-        if len(self._held) > MOST_HELD:
-            self.connection.cut()
 
     def _release(self) -> None:
         while self._held and self._client_window:
@@ -235,7 +246,7 @@ class Session:
     # Turns and ends
 
     def flush(self) -> None:
-        """Send the acceptances of this turn, neighbours in one frame."""
+        """Send the acceptances gathered so far, neighbours in one frame."""
         numbers, self._accepted = self._accepted, []
         for first, last in _ranges(numbers):
             self.send(_disposition(RECEIVER, first, last, ACCEPTED_STATE))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from azure.eventhub import EventData
 
 from bench.messaging import RawClient
 from lab.messaging.codec import Described, Int, Symbol, Ulong
@@ -64,6 +65,12 @@ async def error_of_next(client: RawClient, kind: type[Detach | Disposition | Clo
     while described.descriptor != 0x1D:
         described = described.value[0]
     return str(described.value[0])
+
+
+async def answer_to(client: RawClient, number: int) -> None:
+    answered = None
+    while answered != number:
+        answered = (await client.until(Disposition)).performative.last
 
 
 async def test_a_message_of_the_largest_size_is_accepted(
@@ -334,8 +341,7 @@ async def test_no_more_frames_are_sent_than_the_client_has_room_for(world: World
     client.attach(1, "hub/Partitions/0")
     client.attach(2, CONSUMER, receives=True)
     client.deliver(1, 1, data(data(b"x")) * 10, BATCH_FORMAT)
-    while (await client.until(Disposition)).performative.first != 1:
-        """The answer to the put-token comes first."""
+    await answer_to(client, 1)
 
     client.send(Flow(2, 4, 0, 65536, 2, 0, 10))
     for _ in range(4):
@@ -345,6 +351,42 @@ async def test_no_more_frames_are_sent_than_the_client_has_room_for(world: World
     await client.close()
 
     assert [type(each) for each in passed] == [Transfer] * 4 + [Flow]
+
+
+async def test_an_event_that_is_no_message_stops_no_consumer(
+    world: World, connect: Connect
+) -> None:
+    client = await sender(connect, world)
+    client.attach(2, "hub/Partitions/0")
+    hostile = [b"junk", b"", b"\x00\x53\x72\x45", b"\x00\x53\x72\xff"]
+    client.deliver(2, 1, b"".join(map(data, [*hostile, data(b"good")])), BATCH_FORMAT)
+
+    client.attach(3, CONSUMER, receives=True)
+    client.grant(3, 100)
+    await client.until(Transfer)
+    second = await client.until(Transfer)
+
+    assert second.payload.endswith(data(b"good"))
+
+
+async def test_a_client_that_does_not_read_holds_up_no_other(
+    world: World, connect: Connect
+) -> None:
+    client = await sender(connect, world)
+    client.attach(2, "hub/Partitions/0")
+    for number in range(1, 25):
+        client.deliver(2, number, data(data(b"x" * 1000)) * 500, BATCH_FORMAT)
+    await answer_to(client, 24)
+
+    client.attach(3, CONSUMER, receives=True)
+    client.grant(3, 2**31)
+    await client.until(Attach)
+    producer = await world.producer()
+    await producer.send_event(EventData("y"), partition_id="1")
+    received = [len((await client.until(Transfer)).payload) for _ in range(12_000)]
+
+    assert min(received) > 1000
+    assert world.kept() == {"0": 12_000, "1": 1, "2": 0, "3": 0}
 
 
 async def test_a_silent_connection_is_closed(make_world: MakeWorld, connect: Connect) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from lab.messaging.message import (
     Header,
     Message,
     Properties,
+    annotated,
     data,
     decode_message,
     first_annotation,
@@ -45,11 +48,19 @@ def test_the_value_of_a_body_is_read() -> None:
 
 
 def test_annotations_are_added_and_the_rest_is_kept() -> None:
-    changed = WHOLE.annotated({"x-opt-offset": "9"}, {"e": 2})
+    changed = decode_message(annotated(WHOLE.encode(), {"x-opt-offset": "9"}, {"e": 2}))
 
-    assert changed.annotations == {**WHOLE.annotations, "x-opt-offset": "9"}
-    assert changed.delivery_annotations == {"d": 1, "e": 2}
-    assert changed.body == WHOLE.body
+    assert changed == replace(
+        WHOLE,
+        annotations={**WHOLE.annotations, "x-opt-offset": "9"},
+        delivery_annotations={"e": 2},
+    )
+
+
+def test_a_bare_message_can_be_annotated() -> None:
+    changed = decode_message(annotated(data(b"x"), {"a": 1}))
+
+    assert changed == Message(annotations={"a": 1}, body=data(b"x"))
 
 
 def test_one_annotation_is_found_without_the_rest() -> None:
