@@ -40,6 +40,7 @@ _CONDITIONS: Final = {
     "unauthorized-access": Reason.FORBIDDEN,
     "auth-failed": Reason.UNAUTHENTICATED,
     "not-found": Reason.NOT_FOUND,
+    "resource-deleted": Reason.NOT_FOUND,
     "entity-disabled": Reason.DISABLED,
     "server-busy": Reason.THROTTLED,
     "timeout": Reason.TIMEOUT,
@@ -49,6 +50,7 @@ _CONDITIONS: Final = {
     "decode-error": Reason.REJECTED,
     "invalid-field": Reason.REJECTED,
     "argument-error": Reason.REJECTED,
+    "argument-out-of-range": Reason.REJECTED,
     "not-implemented": Reason.REJECTED,
     "internal-error": Reason.UNAVAILABLE,
     "operation-cancelled": Reason.UNAVAILABLE,
@@ -101,17 +103,23 @@ _CBS_NOT_FOUND: Final = re.compile(r"Status code: 404")
 
 def reason_of(error: Exception) -> Reason:
     """Return why an SDK's call failed; what nobody has classified is `unknown`, not a guess."""
-    text = str(error).lower()
+    said = _said(error)
     for words, reason in _TEXTS:
-        if words in text:
+        if words in said.lower():
             return reason
-    if _CBS_NOT_FOUND.search(str(error)):
+    if _CBS_NOT_FOUND.search(said):
         return Reason.NOT_FOUND
     condition = _CONDITIONS.get(_condition(error))
     return condition or next(
         (CLASSES[ancestor] for ancestor in type(error).__mro__ if ancestor in CLASSES),
         Reason.UNKNOWN,
     )
+
+
+def _said(error: Exception) -> str:
+    """Return all that an error says: azure-servicebus leaves why a token was refused inside."""
+    said, inner = str(error), str(getattr(error, "inner_exception", None) or "")
+    return said if inner in said else f"{said} {inner}"
 
 
 def _condition(error: Exception) -> str:
@@ -149,4 +157,4 @@ def translated(
 def _told(error: Exception) -> tuple[Reason, str]:
     if isinstance(error, DeliveryError):
         return error.reason, error.detail
-    return reason_of(error), " ".join(str(error).split()) or type(error).__name__
+    return reason_of(error), " ".join(_said(error).split()) or type(error).__name__
