@@ -179,6 +179,34 @@ async def test_blob_is_not_asked_with_every_batch(
     assert len(asked) <= 1
 
 
+@pytest.mark.parametrize("sends", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("stores", [0.0, 0.2, 1.0])
+@in_virtual_time
+async def test_no_moment_of_a_redrive_lets_new_events_overtake(
+    sends: float, stores: float
+) -> None:
+    """Let events begin to arrive at every moment of a redrive in turn."""
+    for moment in range(80):
+        sink = MemorySink(faults=always(Reason.FORBIDDEN))
+        path = an_event_path(HUB, hub=sink)
+        for number in range(3):
+            await path.delivery.settle(batch(1, start=number))
+        sink.faults, sink.latency = failing(), lambda: sends
+        path.dead_letters.latency = lambda: stores
+
+        redriving = asyncio.create_task(path.delivery.redrive())
+        await asyncio.sleep(moment * 0.1)
+        for number in range(3, 12):
+            await path.delivery.settle(batch(1, start=number))
+        await redriving
+        await path.delivery.redrive()
+        await path.delivery.close()
+
+        firsts = list(dict.fromkeys(ids(sink.events)))
+        assert firsts == [str(n) for n in range(12)]
+        assert path.dead_letters.blobs == {}
+
+
 @in_virtual_time
 async def test_a_process_that_meets_a_lane_looks_into_blob_before_it_sends() -> None:
     sink = MemorySink(faults=always(Reason.FORBIDDEN))

@@ -55,7 +55,7 @@ STEPS = st.one_of(
 
 @settings(max_examples=150)
 @given(
-    steps=st.lists(STEPS, max_size=40),
+    steps=st.lists(STEPS, min_size=10, max_size=60),
     seed=st.integers(0, 2**32),
     lossy=st.sampled_from([0, 0, 2, 20]),
 )
