@@ -4,7 +4,7 @@ A route falls *behind* on a lane when its destination fails: from then on its ev
 lane go to Blob behind those already there, so that nothing overtakes. From time to time, and
 whenever the redrive timer fires, what waits is redriven in order; once nothing waits, events
 flow straight again. What waits is read from Blob, not remembered: a process that meets a lane
-for the first time looks there before it sends anything.
+for the first time, or again after another process had it, looks there before it sends anything.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Delivery:
         self._observe = observe
         self._now = now
         self._circuits = {route.name: Circuit() for route in routes}
+        self._settled: dict[str, int] = {}  # by lane, the number of the last
         self._probes: set[asyncio.Task[None]] = set()
 
     async def settle(self, arrivals: Sequence[Arrival]) -> None:
@@ -79,6 +80,9 @@ class Delivery:
         Raises:
             UnsettledError: some event could neither be delivered nor dead-lettered.
         """
+        lanes = _by_lane(arrivals)
+        for lane in lanes:
+            self._doubt(lane[0])
         batch = assign(self._routes, arrivals)
         if batch.unrouted:
             self._observe(Unrouted(batch.unrouted))
@@ -90,6 +94,13 @@ class Delivery:
                 for wanted in _by_lane(batch.wanted.get(route.name, []))
             ]
         )
+        self._settled |= {lane[-1].lane: lane[-1].sequence for lane in lanes}
+
+    def _doubt(self, first: Arrival) -> None:
+        """Look into Blob again when a lane's numbers leap: another process had it meanwhile."""
+        if self._settled.get(first.lane) != first.sequence - 1:
+            for circuit in self._circuits.values():
+                circuit.lane(first.lane).is_clear = False
 
     async def redrive(self) -> None:
         """Redrive everything that waits, now.

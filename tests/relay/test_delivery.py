@@ -223,6 +223,38 @@ async def test_a_process_that_meets_a_lane_looks_into_blob_before_it_sends() -> 
 
 
 @in_virtual_time
+async def test_a_lane_that_was_elsewhere_meanwhile_is_looked_up_again() -> None:
+    sink = MemorySink()
+    path = an_event_path(HUB, hub=sink)
+    elsewhere = path.another_process()
+    await path.delivery.settle(batch(2))
+    sink.faults = always(Reason.FORBIDDEN)
+    await elsewhere.settle(batch(2, start=2))
+    sink.faults = failing()
+
+    await path.delivery.settle(batch(2, start=4))
+    await path.delivery.redrive()
+    await path.delivery.settle(batch(2, start=6))
+
+    assert ids(sink.events) == [str(n) for n in range(8)]
+
+
+@in_virtual_time
+async def test_a_batch_delivered_again_does_not_need_blob_for_what_is_known() -> None:
+    path = an_event_path(HUB, QUEUE)
+    await path.delivery.settle(batch(1))
+    path.sinks["hub"].faults = always(Reason.REJECTED)
+    path.dead_letters.faults = always(Reason.TIMEOUT)
+    with pytest.raises(UnsettledError):
+        await path.delivery.settle(batch(1, start=1))
+    path.sinks["hub"].faults = failing()
+
+    await path.delivery.settle(batch(1, start=1))
+
+    assert ids(path.sinks["hub"].events) == ["0", "1"]
+
+
+@in_virtual_time
 async def test_what_neither_destination_nor_blob_takes_fails_the_invocation() -> None:
     path = an_event_path(HUB, QUEUE, hub=MemorySink(faults=always(Reason.DISABLED)))
     await path.delivery.settle(batch(1))
