@@ -225,7 +225,7 @@ class Connection:
         """Return the open outlet whose link has this name."""
         for link in self.links():
             if isinstance(link, OutgoingLink) and link.request.name == link_name:
-                return link.end
+                return link.end if link.stage is Stage.OPEN else None
         return None
 
     # Frames
@@ -304,6 +304,8 @@ class Connection:
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long, and show a client that this side lives."""
+        if self._is_frozen:
+            return
         limits = self._limits
         links = list(self.links())
         if links:

@@ -13,7 +13,7 @@ from lab.messaging.refusals import (
     throttled,
     tracking,
 )
-from lab.messaging.trouble import Acknowledgement, Fault, Trouble, lies_below
+from lab.messaging.trouble import Acknowledgement, Fault, lies_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,10 +141,7 @@ class Faults:
 
     def heal(self, namespace: str) -> None:
         """End every fault."""
-        site = self._sites[namespace]
-        trouble = Trouble()
-        for name in Trouble.__dataclass_fields__:
-            setattr(site.trouble, name, getattr(trouble, name))
+        self._sites[namespace].trouble.end()
         self.thaw(namespace)
 
 

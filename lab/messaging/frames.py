@@ -33,6 +33,9 @@ EMPTY_FRAME: Final = b"\x00\x00\x00\x08\x02\x00\x00\x00"
 AMQP_FRAME: Final = 0
 SASL_FRAME: Final = 1
 
+SERIAL: Final = 1 << 32
+"""Where delivery and transfer numbers begin anew."""
+
 _PREFIX: Final = struct.Struct(">IBBH")
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from lab.messaging.codec import CodecError
-from lab.messaging.frames import Attach, Flow
+from lab.messaging.frames import SERIAL, Attach, Flow
 from lab.messaging.link import BaseLink, Stage
 from lab.messaging.node import Answer, Error, Intake, Refusal, Rejected
 from lab.messaging.refusals import DECODE_ERROR, INTERNAL, too_large
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 GRANTED: Final = 1000
 """How many deliveries a client may be ahead; the Azure SDKs take no notice."""
 
-_SERIAL: Final = 1 << 32
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +109,7 @@ class IncomingLink(BaseLink[Intake]):
 
     def _grant(self) -> None:
         self._credit = GRANTED
-        count = self._count % _SERIAL
+        count = self._count % SERIAL
         self.session.flow(Flow(handle=self.handle, delivery_count=count, link_credit=GRANTED))
 
     def flow(self, frame: Flow) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from lab.messaging.frames import Attach, Flow
+from lab.messaging.frames import SERIAL, Attach, Flow
 from lab.messaging.link import BaseLink, Stage
 from lab.messaging.node import Answer, Error, Outlet
 from lab.messaging.refusals import INTERNAL
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lab.messaging.node import Outcome
     from lab.messaging.session import Session
 
-_SERIAL: Final = 1 << 32
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ class OutgoingLink(BaseLink[Outlet]):
         """Take the client's credit; its count tells how much of ours it has seen."""
         if frame.link_credit is not None:
             seen = frame.delivery_count or 0
-            ahead = (self._count - seen) % _SERIAL
+            ahead = (self._count - seen) % SERIAL
             self._credit = max(0, frame.link_credit - ahead)
         self._drain = bool(frame.drain)
         self.last_used = time.monotonic()
@@ -76,7 +75,7 @@ class OutgoingLink(BaseLink[Outlet]):
         if self.credit:
             self._call(lambda end: end.credit())
         if self._drain and self.stage is Stage.OPEN and not self._is_held_up:
-            self._count = (self._count + self._credit) % _SERIAL
+            self._count = (self._count + self._credit) % SERIAL
             self._credit = 0
             self._tell()
             self._drain = False
@@ -96,7 +95,7 @@ class OutgoingLink(BaseLink[Outlet]):
         if self.credit <= 0:
             raise RuntimeError(f"no credit to send on the link from {self.path!r}")
         self._credit -= 1
-        self._count = (self._count + 1) % _SERIAL
+        self._count = (self._count + 1) % SERIAL
         self.last_used = time.monotonic()
         number = self.session.transfer(self, payload, tag, settled=settled)
         if not settled:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lab.messaging.exchange import Exchange, ReplyOutlet, RequestIntake
 from lab.messaging.frames import (
+    SERIAL,
     Attach,
     Begin,
     Detach,
@@ -36,7 +37,6 @@ HANDLE_MAX: Final = 255
 RECEIVER: Final = True
 SENDER: Final = False
 
-_SERIAL: Final = 1 << 32
 _TRANSFER_OVERHEAD: Final = 128
 
 type Link = IncomingLink | OutgoingLink
@@ -93,7 +93,7 @@ class Session:
         link.begin()
 
     def _receive_transfer(self, frame: Transfer, payload: bytes) -> None:
-        self._next_incoming = (self._next_incoming + 1) % _SERIAL
+        self._next_incoming = (self._next_incoming + 1) % SERIAL
         self._window -= 1
         link = self.links.get(frame.handle or 0)
         if isinstance(link, IncomingLink):
@@ -107,7 +107,7 @@ class Session:
     def _receive_flow(self, frame: Flow) -> None:
         was_blocked = self.is_blocked
         seen = 1 if frame.next_incoming_id is None else frame.next_incoming_id
-        ahead = (self._next_outgoing - seen) % _SERIAL
+        ahead = (self._next_outgoing - seen) % SERIAL
         self._client_window = max(0, (frame.incoming_window or 0) - ahead)
         self._release()
         if was_blocked and not self.is_blocked:
@@ -211,7 +211,7 @@ class Session:
     def transfer(self, link: OutgoingLink, payload: bytes, tag: bytes, *, settled: bool) -> int:
         """Send a message in as many frames as it needs; return its delivery number."""
         number = self._next_delivery
-        self._next_delivery = (number + 1) % _SERIAL
+        self._next_delivery = (number + 1) % SERIAL
         if not settled:
             self._unsettled[number] = (link, tag)
         room = self.connection.client_frame_bytes - _TRANSFER_OVERHEAD
@@ -240,7 +240,7 @@ class Session:
     def _release(self) -> None:
         while self._held and self._client_window:
             self._client_window -= 1
-            self._next_outgoing = (self._next_outgoing + 1) % _SERIAL
+            self._next_outgoing = (self._next_outgoing + 1) % SERIAL
             self.send(*self._held.popleft())
 
     # Turns and ends

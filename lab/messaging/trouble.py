@@ -71,6 +71,15 @@ class Trouble:
     sending: list[Fault[Callable[[], Error]]] = field(default_factory=list)
     acknowledging: list[Fault[Acknowledgement]] = field(default_factory=list)
 
+    def end(self) -> None:
+        """Let nothing be wrong any more."""
+        self.network_denied = self.frozen = False
+        self.disabled.clear()
+        self.deleted.clear()
+        self.attaching.clear()
+        self.sending.clear()
+        self.acknowledging.clear()
+
     def on_attach(self, path: str) -> Error | None:
         """Return why a link to `path` may not attach just now."""
         return _error(self.attaching, path)

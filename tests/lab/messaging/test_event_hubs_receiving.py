@@ -82,10 +82,10 @@ async def test_every_consumer_group_gets_every_event(make_world: MakeWorld) -> N
 
 async def test_more_events_than_the_prefetch_arrive_in_order(world: World) -> None:
     producer = await world.producer()
-    bodies = [str(number) for number in range(1000)]
+    bodies = [str(number) for number in range(400)]
     await producer.send_batch(events(*bodies), partition_id="0")
 
-    assert bodies == await world.first(1000, prefetch=100)
+    assert bodies == await world.first(400, prefetch=100)
 
 
 async def test_a_higher_epoch_displaces_a_lower_one(world: World) -> None:
