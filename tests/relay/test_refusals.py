@@ -46,6 +46,7 @@ CONTAINER = Resource(
     path="/blobServices/default/containers/dead-letters",
 )
 USER_ASSIGNED = Principal(f"user-assigned identity {CLIENT_ID}", CLIENT_ID, OBJECT_ID)
+WITHOUT_TOKEN = Principal(f"user-assigned identity {CLIENT_ID}", CLIENT_ID)
 NOBODY_YET = Principal("system-assigned identity")
 
 REFUSALS = [Reason.FORBIDDEN, Reason.NETWORK_DENIED, Reason.UNAUTHENTICATED]
@@ -111,7 +112,8 @@ def test_every_refusal_names_identity_destination_and_remedy(reason: Reason) -> 
 
 
 def test_the_three_kinds_of_refusal_tell_three_stories() -> None:
-    role, network, token = (refusal_of(reason) for reason in REFUSALS)
+    role, network = refusal_of(Reason.FORBIDDEN), refusal_of(Reason.NETWORK_DENIED)
+    token = refusal_of(Reason.UNAUTHENTICATED, principal=WITHOUT_TOKEN)
 
     assert "lacks the role" in role.cause
     assert "firewall" in network.cause
@@ -156,7 +158,7 @@ def test_the_private_endpoint_leads_to_the_right_part_of_the_resource() -> None:
 
 @pytest.mark.parametrize(
     ("principal", "assigned"),
-    [(USER_ASSIGNED, "<resource id of the identity>"), (NOBODY_YET, "[system]")],
+    [(WITHOUT_TOKEN, "<resource id of the identity>"), (NOBODY_YET, "[system]")],
 )
 def test_an_identity_that_is_not_there_is_assigned(principal: Principal, assigned: str) -> None:
     remedy = refusal_of(Reason.UNAUTHENTICATED, HUB, principal).remedy
@@ -166,16 +168,15 @@ def test_an_identity_that_is_not_there_is_assigned(principal: Principal, assigne
 
 @pytest.mark.parametrize("reason", REFUSALS)
 @pytest.mark.parametrize("resource", RESOURCES)
-@pytest.mark.parametrize("principal", [USER_ASSIGNED, NOBODY_YET])
+@pytest.mark.parametrize("principal", [USER_ASSIGNED, WITHOUT_TOKEN, NOBODY_YET])
 def test_the_command_is_one_line_that_a_shell_passes_on_unharmed(
     reason: Reason, resource: Resource, principal: Principal
 ) -> None:
     """A placeholder left unquoted would be a redirection, and a bracket a pattern."""
     remedy = refusal_of(reason, resource, principal).remedy
     found = f"{NAMESPACE}/found"
-    script = (
-        f'az() {{ if [ "$1" = resource ]; then echo "{found}"; else printf "%s\\n" "$@"; fi; }}'
-    )
+    stub = 'if [ "$1 $2" = "resource list" ]; then echo "$FOUND"; else printf "%s\\n" "$@"; fi'
+    script = f'FOUND="{found}"; az() {{ {stub}; }}'
 
     shell = subprocess.run(
         ["bash", "-fuc", f"{script}\n{remedy}"], capture_output=True, text=True, check=True

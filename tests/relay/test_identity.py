@@ -1,0 +1,159 @@
+"""The relay's identity by the real credential, against the local endpoint."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from lab.identity import Directory, IdentityEndpoint
+from lab.misbehaviour import HttpFault
+from relay.failures import DeliveryError, Reason
+from relay.identity import Identity, _claims
+
+AUDIENCE = "https://eventhubs.azure.net/"
+SCOPE = f"{AUDIENCE}/.default"
+
+
+@dataclass
+class Tenant:
+    directory: Directory
+    endpoint: IdentityEndpoint
+
+
+@pytest.fixture
+async def tenant(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tenant]:
+    """azure-identity finds the endpoint in the environment and nowhere else."""
+    directory = Directory()
+    directory.register("relay", app="relay", system_assigned=True)
+    directory.register("relay-operations", app="relay")
+    endpoint = IdentityEndpoint(directory)
+    await endpoint.start()
+    for name, value in endpoint.settings("relay").items():
+        monkeypatch.setenv(name, value)
+    yield Tenant(directory, endpoint)
+    await endpoint.stop()
+
+
+async def refusal_of(client_id: str = "") -> DeliveryError:
+    async with Identity(client_id) as identity:
+        with pytest.raises(DeliveryError) as caught:
+            await identity.check(AUDIENCE)
+    return caught.value
+
+
+async def test_without_a_client_id_the_token_is_the_apps_own(tenant: Tenant) -> None:
+    async with Identity() as identity:
+        token = await identity.get_token(SCOPE)
+    claims = tenant.directory.verify(token.token, {"https://eventhubs.azure.net"})
+    own = tenant.directory.principal("relay")
+
+    assert claims.object_id == own.object_id
+    assert identity.principal.name == "system-assigned identity"
+    assert identity.principal.client_id == own.client_id
+    assert identity.principal.object_id == own.object_id
+
+
+async def test_a_client_id_chooses_a_user_assigned_identity(tenant: Tenant) -> None:
+    wanted = tenant.directory.principal("relay-operations")
+    async with Identity(wanted.client_id) as identity:
+        await identity.check(AUDIENCE)
+
+    assert identity.principal.name == f"user-assigned identity {wanted.client_id}"
+    assert identity.principal.object_id == wanted.object_id
+
+
+def test_before_the_first_token_only_the_settings_are_known() -> None:
+    assert (Identity().principal.client_id, Identity().principal.object_id) == ("", "")
+    assert Identity("abc").principal.client_id == "abc"
+
+
+async def test_a_token_is_asked_for_once_and_then_kept(tenant: Tenant) -> None:
+    async with Identity() as identity:
+        await identity.check(AUDIENCE)
+        await tenant.endpoint.stop()
+
+        await identity.check(AUDIENCE)
+
+
+async def test_a_forgotten_token_is_asked_for_anew(tenant: Tenant) -> None:
+    async with Identity() as identity:
+        await identity.check(AUDIENCE)
+        tenant.endpoint.faults.fault = HttpFault(status=400)
+        identity.forget()
+
+        with pytest.raises(DeliveryError, match="unauthenticated"):
+            await identity.check(AUDIENCE)
+        tenant.endpoint.faults.fault = None
+        await identity.check(AUDIENCE)
+
+
+async def test_a_closed_identity_opens_again(tenant: Tenant) -> None:
+    async with Identity() as identity:
+        await identity.check(AUDIENCE)
+        await identity.close()
+        await identity.close()
+        await identity.check(AUDIENCE)
+
+    assert tenant.endpoint.running
+
+
+@pytest.mark.usefixtures("tenant")
+async def test_an_identity_that_the_app_does_not_hold_is_unauthenticated() -> None:
+    error = await refusal_of("00000000-0000-0000-0000-00000000dead")
+
+    assert error.reason is Reason.UNAUTHENTICATED
+    assert AUDIENCE in error.detail
+
+
+@pytest.mark.usefixtures("tenant")
+async def test_a_wrong_header_is_unauthenticated_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IDENTITY_HEADER", "wrong-and-secret")
+    error = await refusal_of()
+
+    assert error.reason is Reason.UNAUTHENTICATED
+    assert "wrong-and-secret" not in str(error)
+
+
+@pytest.mark.parametrize("status", [503])
+async def test_an_endpoint_in_trouble_is_unavailable(tenant: Tenant, status: int) -> None:
+    tenant.endpoint.faults.fault = HttpFault(status=status)
+    error = await refusal_of()
+
+    assert error.reason is Reason.UNAVAILABLE
+
+
+async def test_an_endpoint_that_is_gone_is_unavailable(tenant: Tenant) -> None:
+    await tenant.endpoint.stop()
+
+    assert (await refusal_of()).reason is Reason.UNAVAILABLE
+
+
+def test_no_token_is_ever_shown(tenant_token: Callable[[dict[str, str]], str]) -> None:
+    identity = Identity()
+    identity._claims = _claims(tenant_token({"oid": "o", "appid": "a"}))
+
+    assert (identity.principal.object_id, identity.principal.client_id) == ("o", "a")
+    assert "signature" not in repr(identity.principal)
+
+
+@pytest.fixture
+def tenant_token() -> Callable[[dict[str, str]], str]:
+    def token(claims: dict[str, str]) -> str:
+        body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        return f"header.{body}.signature"
+
+    return token
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "opaque", "a.b", "a.!!.c", "a..c", "a.bnVsbA.c", "a.WzFd.c", "a.\xff.c", "a._w.c"],
+)
+def test_a_token_that_cannot_be_read_names_nobody(token: str) -> None:
+    assert _claims(token) == {}
