@@ -54,6 +54,10 @@ class Circuit:
         """Return a lane, new at the first sight of it."""
         return self._lanes.setdefault(name, Lane())
 
+    def forget(self, name: str) -> None:
+        """Know nothing of a lane any more, whatever a redrive under way finds out about it."""
+        self._lanes.pop(name, None)
+
     def open(self, error: DeliveryError) -> None:
         """Open, or stay open: the destination failed, and events wait in Blob."""
         self.error = error

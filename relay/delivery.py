@@ -100,7 +100,7 @@ class Delivery:
         """Look into Blob again when a lane's numbers leap: another process had it meanwhile."""
         if self._settled.get(first.lane) != first.sequence - 1:
             for circuit in self._circuits.values():
-                circuit.lane(first.lane).is_clear = False
+                circuit.forget(first.lane)
 
     async def redrive(self) -> None:
         """Redrive everything that waits, now.

@@ -240,6 +240,28 @@ async def test_a_lane_that_was_elsewhere_meanwhile_is_looked_up_again() -> None:
 
 
 @in_virtual_time
+async def test_a_lane_may_be_elsewhere_while_it_is_redriven_here() -> None:
+    for moment in range(40):
+        sink = MemorySink(faults=always(Reason.FORBIDDEN))
+        path = an_event_path(HUB, hub=sink)
+        elsewhere = path.another_process()
+        await path.delivery.settle(batch(2))
+        path.dead_letters.latency = lambda: 0.1
+        sink.faults, sink.latency = failing(), lambda: 0.5
+
+        redriving = asyncio.create_task(path.delivery.redrive())
+        await elsewhere.settle(batch(2, start=2))
+        await asyncio.sleep(moment * 0.1)
+        await elsewhere.settle(batch(2, start=4))
+        await path.delivery.settle(batch(2, start=6))
+        await redriving
+        await path.delivery.redrive()
+        await path.delivery.close()
+
+        assert list(dict.fromkeys(ids(sink.events))) == [str(n) for n in range(8)]
+
+
+@in_virtual_time
 async def test_a_batch_delivered_again_does_not_need_blob_for_what_is_known() -> None:
     path = an_event_path(HUB, QUEUE)
     await path.delivery.settle(batch(1))

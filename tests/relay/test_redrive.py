@@ -49,6 +49,7 @@ STEPS = st.one_of(
     st.builds(weather.Blob, st.sampled_from([None, None, Reason.UNAVAILABLE])),
     st.builds(weather.Redrive),
     st.builds(weather.Restart, st.integers(0, 5)),
+    st.builds(weather.Move, st.sampled_from(LANES)),
     st.builds(weather.Wait, st.sampled_from([0.005, 0.1, 0.5, 2.0, 15.0, 90.0])),
 )
 

@@ -1,4 +1,4 @@
-"""Days of a relay: lanes come in batches while destinations, Blob and processes fail."""
+"""Days of a relay of two processes: lanes come in while destinations and Blob fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from relay.delivery import UnsettledError
+from relay.delivery import Delivery, UnsettledError
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.ingress import Arrival
@@ -53,9 +53,16 @@ class Redrive:
 
 @dataclass(frozen=True)
 class Restart:
-    """The process ends, and hosts have forgotten how far the last of their batches came."""
+    """All processes end, and hosts have forgotten how far the last of their batches came."""
 
     forgotten: int
+
+
+@dataclass(frozen=True)
+class Move:
+    """A lane goes over to the other of two processes, between two batches."""
+
+    lane: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Wait:
     seconds: float
 
 
-type Step = Arrive | Destination | Blob | Redrive | Restart | Wait
+type Step = Arrive | Destination | Blob | Redrive | Restart | Move | Wait
 
 
 @dataclass
@@ -91,6 +98,8 @@ class Days:
         blobs = self.path.dead_letters
         blobs.faults = lambda: self._trouble("blob")
         blobs.lost, blobs.latency = self._lose, lambda: self._take("blob")
+        self._processes = self._two_processes()
+        self._owners = dict.fromkeys(LANES, 0)
         self._work: set[asyncio.Task[None]] = set()
         self._is_drained = {lane: asyncio.Event() for lane in LANES}
 
@@ -106,8 +115,8 @@ class Days:
         async with asyncio.timeout(100_000):
             await asyncio.gather(*(self._is_drained[lane].wait() for lane in LANES))
         await self._stop()
-        await self.path.delivery.redrive()
-        await self.path.delivery.close()
+        await self._processes[0].redrive()
+        await self._end_processes()
 
     async def _step(self, step: Step) -> None:
         match step:
@@ -122,10 +131,13 @@ class Days:
                 self._begin(self._redrive())
             case Restart(forgotten):
                 await self._stop()
-                await self.path.restart()
+                await self._end_processes()
+                self._processes = self._two_processes()
                 for lane, settled in self.checkpoints.items():
                     self.checkpoints[lane] = max(0, settled - forgotten)
                 self._start_hosts()
+            case Move(lane):
+                self._owners[lane] = 1 - self._owners[lane]
             case Wait(seconds):
                 await asyncio.sleep(seconds)
 
@@ -176,13 +188,20 @@ class Days:
     async def _deliver(self, batch: Sequence[Arrival]) -> None:
         while True:
             try:
-                return await self.path.delivery.settle(batch)
+                return await self._processes[self._owners[batch[0].lane]].settle(batch)
             except UnsettledError:
                 await asyncio.sleep(1.0)
 
     async def _redrive(self) -> None:
         with suppress(UnsettledError):
-            await self.path.delivery.redrive()
+            await self._chance.choice(self._processes).redrive()
+
+    def _two_processes(self) -> list[Delivery]:
+        return [self.path.another_process(), self.path.another_process()]
+
+    async def _end_processes(self) -> None:
+        for process in self._processes:
+            await process.close()
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         self._work.add(asyncio.create_task(work))
