@@ -47,7 +47,7 @@ $(SET_UP): requirements-dev.lock
 		echo "Twin Relay needs Python 3.13, and '$(PYTHON)' is not it: install it (for example" \
 			"'pyenv install 3.13' or 'brew install python@3.13') or say PYTHON=/path/to/python3.13" >&2; \
 		exit 1; }
-	@echo "Setting up Python: a virtual environment in $(VENV), about 15 s"
+	@echo "Setting up Python: a virtual environment in $(VENV), about 15 s" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r requirements-dev.lock 2> >(grep -v '^WARNING: Location' >&2)
@@ -57,6 +57,6 @@ $(AZURITE): lab/package-lock.json
 	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null || { \
 		echo "The local Azure needs Node.js 20 or newer for Azurite: install it, then again" >&2; \
 		exit 1; }
-	@echo "Setting up Azurite, the storage of the local Azure, about 15 s"
+	@echo "Setting up Azurite, the storage of the local Azure, about 15 s" >&2
 	@npm ci --prefix lab --silent --no-audit --no-fund
 	@touch $@

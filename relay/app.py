@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import UTC, datetime
 from functools import wraps
@@ -106,6 +107,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Relay:
     Raises:
         SettingsError: with everything that is wrong with them.
     """
+    # The SDKs' own chatter, a record for every request, would drown what the relay says.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     directory = Path(__file__).resolve().parent.parent
     return Relay(read(os.environ if environment is None else environment, directory))
 

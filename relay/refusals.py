@@ -190,10 +190,30 @@ def _network_denied(resource: Resource, principal: Principal) -> tuple[str, str]
 
 
 def _unauthenticated(resource: Resource, principal: Principal) -> tuple[str, str]:
+    return (_not_accepted if principal.object_id else _no_token)(resource, principal)
+
+
+def _not_accepted(resource: Resource, principal: Principal) -> tuple[str, str]:
+    """Say what the SDK hides: it drops the words with which a service refuses a token.
+
+    A firewall that denies the caller looks the same (Azure/azure-sdk-for-python#31798).
+    """
     cause = (
-        f"There is no valid token for {resource.audience} to show to {resource.label} from "
-        f"{_who(principal)}: the identity is not assigned to this function app, or its token "
-        "was not accepted."
+        f"{resource.label} did not accept the token of {_who(principal)}, and the SDK does not "
+        "pass on why. Most often it is the firewall: the call came from outside the allowed "
+        "network. Else the token is too old or meant for another tenant."
+    )
+    remedy = (
+        f'az resource show --ids "{resource.account_argument}" '
+        "--query properties.publicNetworkAccess"
+    )
+    return cause, remedy
+
+
+def _no_token(resource: Resource, principal: Principal) -> tuple[str, str]:
+    cause = (
+        f"There is no token for {resource.audience} to show to {resource.label}: "
+        f"{_who(principal)} is not assigned to this function app, or unknown."
     )
     assigned = "'<resource id of the identity>'" if principal.client_id else "'[system]'"
     remedy = (
