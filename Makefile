@@ -54,7 +54,7 @@ $(SET_UP): requirements-dev.lock
 	@touch $@
 
 $(AZURITE): lab/package-lock.json
-	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null || { \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
 		echo "The local Azure needs Node.js 20 or newer for Azurite: install it, then again" >&2; \
 		exit 1; }
 	@echo "Setting up Azurite, the storage of the local Azure, about 15 s" >&2
