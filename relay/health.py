@@ -7,14 +7,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from relay.dead_letters import Fate
-from relay.failures import Fault
+from relay.failures import Fault, Reason
 from relay.observer import DeadLettered, Delivered, Fact, Failed, Redriven
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from relay.failures import Reason
+    from relay.dead_letters import DeadLetter
+    from relay.failures import DeliveryError
 
 
 class State(StrEnum):
@@ -52,7 +53,7 @@ class Health:
     Args:
         routes: their names; each starts healthy, since nothing is held against it.
         now: the time of day, in UTC.
-        changed: hears of each change of state.
+        changed: hears of each route's state at the beginning, and of each change.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class Health:
         self._now = now
         self._changed = changed
         self._routes = {name: RouteHealth(name, State.HEALTHY, now()) for name in routes}
+        self._last_failure = dict.fromkeys(self._routes, (Reason.UNKNOWN, ""))
+        for route in self._routes.values():
+            changed(route)
 
     @property
     def routes(self) -> Mapping[str, RouteHealth]:
@@ -73,25 +77,36 @@ class Health:
     def __call__(self, fact: Fact) -> None:
         """Hear a fact."""
         match fact:
-            case Delivered(route, _, attempts):
-                self._enter(State.HEALTHY if attempts == 1 else State.DEGRADED, route.name)
-                self._succeed(route.name)
-            case Redriven(route):
+            case Delivered(route, _, 1) | Redriven(route, _, 0):
                 self._enter(State.HEALTHY, route.name)
                 self._succeed(route.name)
+            case Delivered(route):
+                self._enter(State.DEGRADED, route.name, *self._last_failure[route.name])
+                self._succeed(route.name)
+            case Redriven(route):
+                self._succeed(route.name)
             case Failed(route, error) if not error.reason.traits.isolates_event:
-                if (
-                    self._routes[route.name].state is State.HEALTHY
-                    and error.reason.traits.retried
-                ):
-                    self._enter(State.DEGRADED, route.name, error.reason, error.detail)
+                self._fail(route.name, error)
             case DeadLettered(route, letters):
-                tried = [x for x in letters if x.attempts and x.fate is Fate.WAITING]
-                if tried:
-                    last = tried[-1]
-                    self._enter(state_for(last.reason), route.name, last.reason, last.detail)
+                self._dead_lettered(route.name, [x for x in letters if x.fate is Fate.WAITING])
             case _:
                 pass
+
+    def _fail(self, route: str, error: DeliveryError) -> None:
+        self._last_failure[route] = error.reason, error.detail
+        if not error.reason.traits.retried:
+            self._enter(state_for(error.reason), route, error.reason, error.detail)
+        elif self._routes[route].state is State.HEALTHY:
+            self._enter(State.DEGRADED, route, error.reason, error.detail)
+
+    def _dead_lettered(self, route: str, waiting: Sequence[DeadLetter]) -> None:
+        """Letters that only went behind others say nothing against a route that is healthy."""
+        tried = [letter for letter in waiting if letter.attempts]
+        if self._routes[route].state is not State.HEALTHY:
+            tried = tried or list(waiting)
+        if tried:
+            last = tried[-1]
+            self._enter(state_for(last.reason), route, last.reason, last.detail)
 
     def _enter(
         self, state: State, route: str, reason: Reason | None = None, detail: str = ""

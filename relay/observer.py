@@ -42,10 +42,11 @@ class DeadLettered:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """Destinations accepted so many dead letters after all."""
+    """A destination accepted so many dead letters after all, and left so many others."""
 
     route: Route
     count: int
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Redrive:
         else:
             await self._dead_letters.remove(parcel)
         if len(failures) < len(arrivals):
-            self._observe(Redriven(route, len(arrivals) - len(failures)))
+            self._observe(Redriven(route, len(arrivals) - len(failures), left=len(waiting)))
         return waiting[0].error if waiting else None
 
     async def _hold(self, route: Route, parcel: Parcel, held: Sequence[Failure]) -> None:

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.dead_letters import DeadLetter
+from relay.failures import DeliveryError, Reason
+from relay.health import Health, RouteHealth, State, state_for
+from relay.observer import (
+    DeadLettered,
+    Delivered,
+    Fact,
+    Failed,
+    MalformedKept,
+    Redriven,
+    Unrouted,
+)
+from tests.fakes import NOON, a_route, always, an_arrival, an_event, failing
+from tests.relay.event_path import an_event_path
+from tests.virtual_time import in_virtual_time
+
+HUB = a_route("hub")
+EXPECTED = {
+    Reason.UNAUTHENTICATED: State.REFUSED,
+    Reason.FORBIDDEN: State.REFUSED,
+    Reason.NETWORK_DENIED: State.REFUSED,
+    Reason.NOT_FOUND: State.MISCONFIGURED,
+    Reason.DISABLED: State.MISCONFIGURED,
+    Reason.THROTTLED: State.UNREACHABLE,
+    Reason.QUOTA_EXCEEDED: State.UNREACHABLE,
+    Reason.TIMEOUT: State.UNREACHABLE,
+    Reason.UNAVAILABLE: State.UNREACHABLE,
+    Reason.UNKNOWN: State.UNREACHABLE,
+}
+AT_FAULT = [reason for reason in Reason if reason not in EXPECTED]
+
+
+class Watch:
+    """A health that is told facts, a minute apart, and what it says of changes."""
+
+    def __init__(self, *routes: str) -> None:
+        self.minutes = 0
+        self.changes: list[RouteHealth] = []
+        self.health = Health(routes or ("hub",), self.now, self.changes.append)
+        self.changes.clear()
+
+    def now(self) -> datetime:
+        return NOON + timedelta(minutes=self.minutes)
+
+    def hear(self, *facts: Fact) -> RouteHealth:
+        for fact in facts:
+            self.minutes += 1
+            self.health(fact)
+        return self.health.routes["hub"]
+
+    @property
+    def states(self) -> list[tuple[State, Reason | None]]:
+        return [(change.state, change.reason) for change in self.changes]
+
+
+def test_a_route_begins_healthy_and_says_so() -> None:
+    told: list[RouteHealth] = []
+
+    health = Health(["hub", "queue"], lambda: NOON, told.append)
+
+    assert told == [RouteHealth(name, State.HEALTHY, NOON) for name in ("hub", "queue")]
+    assert {route.route: route for route in told} == health.routes
+
+
+def test_a_route_that_delivers_at_once_stays_healthy_and_says_nothing() -> None:
+    watch = Watch()
+
+    health = watch.hear(delivered(), delivered())
+
+    assert health.state is State.HEALTHY
+    assert health.last_success == NOON + timedelta(minutes=2)
+    assert watch.changes == []
+
+
+def test_a_route_that_needs_retries_is_degraded_and_tells_why() -> None:
+    watch = Watch()
+
+    health = watch.hear(failed(Reason.THROTTLED), delivered(attempts=2), delivered(attempts=3))
+
+    assert (health.state, health.reason) == (State.DEGRADED, Reason.THROTTLED)
+    assert health.detail == "it was throttled"
+    assert watch.states == [(State.DEGRADED, Reason.THROTTLED)]
+
+
+def test_a_degraded_route_recovers_with_the_first_delivery_at_once() -> None:
+    watch = Watch()
+
+    health = watch.hear(failed(Reason.TIMEOUT), delivered(attempts=2), delivered())
+
+    assert (health.state, health.reason, health.detail) == (State.HEALTHY, None, "")
+    assert health.since == NOON + timedelta(minutes=3)
+
+
+@pytest.mark.parametrize("reason", EXPECTED)
+def test_what_was_tried_and_dead_lettered_tells_the_state(reason: Reason) -> None:
+    watch = Watch()
+
+    health = watch.hear(failed(reason), dead_lettered(reason))
+
+    assert (health.state, health.reason) == (EXPECTED[reason], reason)
+    assert state_for(reason) is EXPECTED[reason]
+    assert health.detail == f"it was {reason}"
+
+
+@pytest.mark.parametrize("reason", [reason for reason in EXPECTED if not reason.traits.retried])
+def test_one_failure_that_no_retry_mends_is_enough(reason: Reason) -> None:
+    """A redrive that is refused makes no new dead letters, and is all that a restart shows."""
+    health = Watch().hear(failed(reason))
+
+    assert (health.state, health.reason) == (EXPECTED[reason], reason)
+
+
+def test_a_route_that_only_fails_is_not_called_degraded_for_long() -> None:
+    health = Watch().hear(failed(Reason.TIMEOUT), dead_lettered(Reason.TIMEOUT, attempts=0))
+
+    assert health.state is State.UNREACHABLE
+
+
+def test_events_that_only_went_behind_others_say_nothing_against_a_healthy_route() -> None:
+    watch = Watch()
+
+    watch.hear(
+        failed(Reason.FORBIDDEN),
+        Redriven(HUB, 5),
+        dead_lettered(Reason.FORBIDDEN, attempts=0),
+        Redriven(HUB, 5),
+    )
+
+    assert watch.states == [(State.REFUSED, Reason.FORBIDDEN), (State.HEALTHY, None)]
+
+
+def test_a_redrive_that_gets_through_in_part_only_heals_nothing() -> None:
+    health = Watch().hear(failed(Reason.FORBIDDEN), Redriven(HUB, 5, left=1))
+
+    assert health.state is State.REFUSED
+    assert health.last_success == NOON + timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("reason", AT_FAULT)
+def test_an_event_at_fault_is_not_held_against_the_route(reason: Reason) -> None:
+    watch = Watch()
+
+    watch.hear(failed(reason), dead_lettered(reason), delivered())
+
+    assert watch.changes == []
+
+
+def test_what_concerns_no_route_changes_none() -> None:
+    watch = Watch()
+
+    watch.hear(Unrouted(3), MalformedKept([]))
+
+    assert watch.changes == []
+
+
+def test_a_state_lasts_since_it_began() -> None:
+    refused = (failed(Reason.FORBIDDEN), dead_lettered(Reason.FORBIDDEN))
+
+    health = Watch().hear(*refused, *refused, *refused)
+
+    assert health.since == NOON + timedelta(minutes=1)
+
+
+def test_routes_are_told_apart() -> None:
+    watch = Watch("hub", "queue")
+
+    watch.hear(failed(Reason.FORBIDDEN))
+
+    assert watch.health.routes["queue"].state is State.HEALTHY
+
+
+REASONS = st.sampled_from(Reason)
+FACTS = st.one_of(
+    st.builds(lambda attempts: delivered(attempts=attempts), st.integers(1, 3)),
+    st.deferred(lambda: st.builds(failed, REASONS)),
+    st.builds(lambda reason, n: dead_lettered(reason, attempts=n), REASONS, st.integers(0, 3)),
+    st.builds(lambda left: Redriven(HUB, 1, left), st.integers(0, 1)),
+)
+
+
+@given(st.lists(FACTS))
+def test_every_change_is_one_and_a_route_that_is_not_well_has_a_reason(
+    facts: Sequence[Fact],
+) -> None:
+    watch = Watch()
+
+    watch.hear(*facts)
+
+    told = [(State.HEALTHY, None), *watch.states]
+    assert all(before != after for before, after in pairwise(told))
+    assert all((state is State.HEALTHY) is (reason is None) for state, reason in told)
+    assert watch.health.routes["hub"].state is told[-1][0]
+
+
+@in_virtual_time
+async def test_a_refusal_is_known_again_after_a_restart_and_so_is_its_end() -> None:
+    path = an_event_path(HUB)
+    path.sinks["hub"].faults = always(Reason.FORBIDDEN)
+    await path.delivery.settle([an_arrival(sequence=0)])
+    await path.restart()
+    path.facts.clear()
+    watch = Watch()
+
+    await path.delivery.settle([an_arrival(sequence=1)])
+    await path.delivery.redrive()
+    assert watch.hear(*path.facts).state is State.REFUSED
+
+    path.facts.clear()
+    path.sinks["hub"].faults = failing()
+    await path.delivery.redrive()
+    assert watch.hear(*path.facts).state is State.HEALTHY
+
+
+def delivered(*, attempts: int = 1) -> Delivered:
+    return Delivered(HUB, [an_arrival()], attempts)
+
+
+def failed(reason: Reason) -> Failed:
+    return Failed(HUB, DeliveryError(reason, f"it was {reason}"))
+
+
+def dead_lettered(reason: Reason, *, attempts: int = 1) -> DeadLettered:
+    letter = DeadLetter(an_arrival(an_event()), reason, f"it was {reason}", attempts, NOON)
+    return DeadLettered(HUB, [letter])
