@@ -87,11 +87,11 @@ class Telemetry:
                 self._events.add(count, {OUTCOME: "unrouted"})
 
     def route_state(self, health: RouteHealth) -> None:
-        """Hear that a route has come into another state."""
-        self._healthy.set(
-            health.state in {State.HEALTHY, State.DEGRADED}, {ROUTE: health.route}
-        )
-        _log.warning(
+        """Hear which state a route is in: at the beginning, and whenever it changes."""
+        delivers = health.state in {State.HEALTHY, State.DEGRADED}
+        self._healthy.set(int(delivers), {ROUTE: health.route})
+        _log.log(
+            logging.INFO if health.state is State.HEALTHY else logging.WARNING,
             "relay.route_state",
             extra={
                 "route": health.route,
