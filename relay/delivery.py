@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from relay.routing import Route
     from relay.sending import Sender
 
-_LITTLE: Final = 200
-"""Events that may be redriven while new ones of the route have to wait."""
+_LONGEST_REDRIVE: Final = 45.0
+"""Seconds after which a redrive goes no further for now: a host ends what takes minutes."""
+_LONGEST_REST: Final = 5.0
+"""Seconds of a redrive for which new events of the route have to wait."""
 _BEHIND: Final = DeliveryError(Reason.UNAVAILABLE, "earlier events of its lane wait in Blob")
 
 
@@ -103,7 +105,7 @@ class Delivery:
                 circuit.forget(first.lane)
 
     async def redrive(self) -> None:
-        """Redrive everything that waits, now.
+        """Redrive what waits now, as much of it as can be redriven within a minute or two.
 
         Raises:
             UnsettledError: Blob storage did not answer.
@@ -118,20 +120,19 @@ class Delivery:
         await asyncio.gather(*probes, return_exceptions=True)
 
     async def _redrive_route(self, route: Route) -> None:
-        """Redrive a route until little is left, and that little with the route at rest.
+        """Redrive a route, and what came meanwhile with the route at rest.
 
         Events that arrive meanwhile queue up behind in Blob. Only while none is being settled
-        is it certain that the last look there was the last.
+        is it certain that the last look there was the last. What is left when the time is over
+        waits for the next redrive.
         """
         circuit = self._circuits[route.name]
         async with circuit.probing:
-            progress = await self._redrive.route(route)
-            while progress.stopped is None and progress.moved > _LITTLE:
-                progress = await self._redrive.route(route)
-            if progress.stopped is None and (progress.moved or circuit.error is not None):
+            progress = await self._redrive.route(route, _LONGEST_REDRIVE)
+            if progress.is_whole and (progress.moved or circuit.error is not None):
                 async with circuit.at_rest() as lanes:
-                    progress = await self._redrive.route(route)
-                    if progress.stopped is None:
+                    progress = await self._redrive.route(route, _LONGEST_REST)
+                    if progress.is_whole:
                         circuit.close(lanes)
             if progress.stopped is not None:
                 circuit.open(progress.stopped)

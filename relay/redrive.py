@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,12 @@ class Progress:
 
     Attributes:
         moved: how many letters no longer wait.
-        stopped: what it stopped at, `None` if it came to the end.
+        is_whole: whether it came to the end of what waited.
+        stopped: what it stopped at, `None` if it came to the end of that or of its time.
     """
 
     moved: int
+    is_whole: bool
     stopped: DeliveryError | None = None
 
 
@@ -57,19 +60,22 @@ class Redrive:
         self._observe = observe
         self._now = now
 
-    async def route(self, route: Route) -> Progress:
-        """Redrive what waits for a route, as far as its destination takes it.
+    async def route(self, route: Route, seconds: float) -> Progress:
+        """Redrive what waits for a route, as far as its destination takes it in that time.
 
         Raises:
             DeliveryError: Blob storage did not answer.
         """
-        moved = 0
+        clock = asyncio.get_running_loop().time
+        until, moved = clock() + seconds, 0
         async for parcel in self._dead_letters.waiting(route.name):
+            if clock() >= until:
+                return Progress(moved, is_whole=False)
             error = await self._parcel(route, parcel)
             if error is not None:
-                return Progress(moved, error)
+                return Progress(moved, is_whole=False, stopped=error)
             moved += len(parcel.letters)
-        return Progress(moved)
+        return Progress(moved, is_whole=True)
 
     async def anything_waits(self, route: Route, lane: str) -> bool:
         """Whether a letter of the lane waits for the route.

@@ -362,6 +362,42 @@ async def test_a_long_backlog_does_not_delay_the_other_routes() -> None:
     assert len(path.sinks["queue"].events) == 310
 
 
+@in_virtual_time
+async def test_a_destination_too_slow_to_catch_up_holds_up_nobody() -> None:
+    """It is slower than events arrive, so that there is always much left to redrive."""
+    slow = MemorySink(faults=always(Reason.NOT_FOUND))
+    path = an_event_path(HUB, QUEUE, hub=slow)
+    for number in range(20):
+        await path.delivery.settle(batch(1, start=number))
+    slow.faults, slow.latency = failing(), lambda: 4.0
+    clock = asyncio.get_running_loop().time
+
+    for number in range(20, 600):
+        started = clock()
+        await path.delivery.settle(batch(1, start=number))
+        assert clock() - started < 60.0
+        await asyncio.sleep(1.0)
+
+    assert len(path.sinks["queue"].events) == 600
+
+
+@in_virtual_time
+async def test_a_redrive_ends_before_the_host_loses_its_patience() -> None:
+    slow = MemorySink(faults=always(Reason.NOT_FOUND))
+    path = an_event_path(HUB, hub=slow)
+    for number in range(500):
+        await path.delivery.settle(batch(1, start=number))
+    slow.faults, slow.latency = failing(), lambda: 4.0
+    clock = asyncio.get_running_loop().time
+    await asyncio.sleep(60.0)
+    await path.delivery.settle(batch(1, start=500))
+    started = clock()
+
+    await path.delivery.redrive()
+
+    assert clock() - started < 200.0
+
+
 @pytest.mark.parametrize("reason", [Reason.FORBIDDEN, Reason.TIMEOUT, Reason.REJECTED])
 @in_virtual_time
 async def test_a_second_delivery_of_a_batch_adds_no_dead_letter(reason: Reason) -> None:

@@ -84,7 +84,7 @@ async def test_what_is_accepted_is_removed_and_told() -> None:
 
     progress = await redrive(blobs, sink, facts)
 
-    assert (progress.moved, progress.stopped) == (5, None)
+    assert (progress.moved, progress.is_whole, progress.stopped) == (5, True, None)
     assert ids(sink.events) == ["0", "1", "2", "3", "4"]
     assert blobs.blobs == {}
     assert [3, 2] == [fact.count for fact in facts if isinstance(fact, Redriven)]
@@ -104,6 +104,18 @@ async def test_a_redrive_stops_where_the_destination_does(reason: Reason) -> Non
     assert ids(sink.events) == ["0", "1"]
     assert [2, 3, 4, 5] == [letter.arrival.sequence for letter in blobs.letters()]
     assert [reason, reason] == [letter.reason for letter in blobs.letters()][:2]
+
+
+@in_virtual_time
+async def test_a_redrive_goes_no_further_when_its_time_is_over() -> None:
+    blobs = await with_waiting(range(2), range(2, 4), range(4, 6))
+    sink = MemorySink(latency=lambda: 1.0)
+
+    progress = await redrive(blobs, sink, seconds=3.0)
+
+    assert (progress.moved, progress.is_whole, progress.stopped) == (4, False, None)
+    assert ids(sink.events) == ["0", "1", "2", "3"]
+    assert [4, 5] == [letter.arrival.sequence for letter in blobs.letters()]
 
 
 @in_virtual_time
@@ -235,6 +247,10 @@ def a_redrive(
 
 
 async def redrive(
-    blobs: MemoryDeadLetters, sink: MemorySink, facts: list[Fact] | None = None
+    blobs: MemoryDeadLetters,
+    sink: MemorySink,
+    facts: list[Fact] | None = None,
+    *,
+    seconds: float = 45.0,
 ) -> Progress:
-    return await a_redrive(blobs, sink, facts).route(ROUTE)
+    return await a_redrive(blobs, sink, facts).route(ROUTE, seconds)

@@ -104,7 +104,7 @@ class Days:
         self._is_drained = {lane: asyncio.Event() for lane in LANES}
 
     async def play(self, steps: Sequence[Step]) -> None:
-        """Play all steps, then heal, let the hosts come to the end of their lanes, redrive."""
+        """Play all steps, then heal, let the hosts come to the end, and redrive."""
         self._start_hosts()
         for step in steps:
             await self._step(step)
@@ -115,7 +115,8 @@ class Days:
         async with asyncio.timeout(100_000):
             await asyncio.gather(*(self._is_drained[lane].wait() for lane in LANES))
         await self._stop()
-        await self._processes[0].redrive()
+        for _ in range(10):
+            await self._processes[0].redrive()
         await self._end_processes()
 
     async def _step(self, step: Step) -> None:
