@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.delivery import Delivery
 from relay.event import Event
+from relay.ingress import Arrival
 from relay.observer import Fact
 from relay.redrive import Redrive
 from relay.routing import Route
 from relay.sending import Patience, Sender
-from tests.fakes import NOON, MemoryDeadLetters, MemorySink
+from tests.fakes import NOON, MemoryDeadLetters, MemorySink, an_arrival, an_event
 
 PATIENCE = Patience(first=0.25, longest=2.0, budget=5.0, attempt=10.0)
 """As in earnest, in virtual seconds."""
@@ -60,3 +61,16 @@ def an_event_path(*routes: Route, **sinks: MemorySink) -> EventPath:
 def ids(events: Iterable[Event]) -> list[str]:
     """Return the ids of events."""
     return [event.id for event in events]
+
+
+def batch(count: int, *, start: int = 0, twins: int = 1) -> list[Arrival]:
+    """Return so many arrivals of one lane, their numbers for ids, of so many twins in turn."""
+    return [
+        an_arrival(an_event(id=str(n), subject=f"pump-{n % twins}"), sequence=n)
+        for n in range(start, start + count)
+    ]
+
+
+def is_event(*names: str) -> Callable[[Event], bool]:
+    """Say whether an event is one of those with these ids."""
+    return lambda event: event.id in names
