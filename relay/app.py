@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from relay import ingress, sinks
 from relay.dead_letters.blobs import BlobDeadLetters
 from relay.delivery import Delivery
+from relay.filters import lint
 from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
@@ -43,6 +44,9 @@ class Relay:
         self._identities: dict[str, Identity] = {}
         telemetry = Telemetry()
         self.health = Health([r.name for r in settings.routes], _now, telemetry.route_state)
+        for route in settings.routes:
+            for finding in lint(route.filter.text):
+                telemetry.filter_finding(route.name, finding)
         observe = tell_all(telemetry, self.health)
         container = settings.dead_letters
         dead_letters = BlobDeadLetters(
@@ -127,7 +131,7 @@ def answered[**Arguments](
     async def answering(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             await function(*args, **kwargs)
-        except (Exception, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             raise RuntimeError(f"the invocation was ended by {error!r}") from error

@@ -57,13 +57,21 @@ class MalformedKept:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A blob among a route's dead letters can't be read; it is left where it is."""
+
+    route: Route
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unrouted:
     """No route wanted so many events."""
 
     count: int
 
 
-type Fact = Delivered | Failed | DeadLettered | Redriven | MalformedKept | Unrouted
+type Fact = Delivered | Failed | DeadLettered | Redriven | MalformedKept | Unreadable | Unrouted
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay.dead_letters import DeadLetter, held_name
-from relay.observer import Redriven
+from relay.observer import Redriven, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +71,9 @@ class Redrive:
         async for parcel in self._dead_letters.waiting(route.name):
             if clock() >= until:
                 return Progress(moved, is_whole=False)
+            if not parcel.letters:
+                self._observe(Unreadable(route, parcel.name))
+                continue
             error = await self._parcel(route, parcel)
             if error is not None:
                 return Progress(moved, is_whole=False, stopped=error)
@@ -83,8 +86,9 @@ class Redrive:
         Raises:
             DeliveryError: Blob storage did not answer.
         """
-        async for _ in self._dead_letters.waiting(route.name, lane):
-            return True
+        async for parcel in self._dead_letters.waiting(route.name, lane):
+            if parcel.letters:
+                return True
         return False
 
     async def _parcel(self, route: Route, parcel: Parcel) -> DeliveryError | None:

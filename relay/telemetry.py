@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics
 
+from relay.filters import Concern
 from relay.health import State
 from relay.observer import (
     DeadLettered,
@@ -20,6 +21,7 @@ from relay.observer import (
     Failed,
     MalformedKept,
     Redriven,
+    Unreadable,
     Unrouted,
 )
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from relay.dead_letters import DeadLetter
     from relay.failures import DeliveryError
+    from relay.filters import Finding
     from relay.health import RouteHealth
     from relay.routing import Route
 
@@ -83,6 +86,10 @@ class Telemetry:
                     "relay.malformed",
                     extra={"count": len(letters), "detail": letters[0].detail},
                 )
+            case Unreadable(route, blob):
+                _log.error(
+                    "relay.unreadable_dead_letter", extra={"route": route.name, "blob": blob}
+                )
             case Unrouted(count):
                 self._events.add(count, {OUTCOME: "unrouted"})
 
@@ -99,6 +106,22 @@ class Telemetry:
                 "reason": health.reason.value if health.reason else None,
                 "since": health.since.isoformat(),
                 "detail": health.detail,
+            },
+        )
+
+    def filter_finding(self, route: str, finding: Finding) -> None:
+        """Hear what there is to know about a route's filter."""
+        is_trouble = finding.concern in {Concern.NEVER, Concern.SURPRISE}
+        _log.log(
+            logging.WARNING if is_trouble else logging.INFO,
+            "relay.filter_finding",
+            extra={
+                "route": route,
+                "concern": finding.concern.value,
+                "line": finding.line,
+                "column": finding.column,
+                "detail": finding.text,
+                "remedy": finding.remedy,
             },
         )
 

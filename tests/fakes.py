@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from relay.dead_letters import DeadLetter, Fate, Parcel
-from relay.dead_letters.letters import decode, encode, lane_mark
+from relay.dead_letters.letters import decode, encode, lane_mark, unpack
 from relay.event import AttributeValue, Event
 from relay.failures import DeliveryError, Reason
 from relay.filters import compile as compile_filter
@@ -127,7 +127,7 @@ class MemoryDeadLetters:
             if last.endswith(f".{Fate.WAITING}.json"):
                 await self._answer()
                 if name in self.blobs:
-                    yield Parcel(name, str(self._versions[name]), decode(self.blobs[name]))
+                    yield unpack(name, str(self._versions[name]), self.blobs[name].encode())
 
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
         await self._answer()
@@ -153,10 +153,14 @@ class MemoryDeadLetters:
         )
         return [letter for name in names for letter in decode(self.blobs[name])]
 
-    def _write(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
+    def put_raw(self, name: str, text: str) -> None:
+        """Store a blob that is no work of the relay."""
         self._writes += 1
-        self.blobs[name] = encode(letters, route)
+        self.blobs[name] = text
         self._versions[name] = self._writes
+
+    def _write(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
+        self.put_raw(name, encode(letters, route))
         _raise(self.lost())
 
     async def _answer(self) -> None:

@@ -17,9 +17,9 @@ from azure.core.exceptions import (
     ServiceResponseTimeoutError,
 )
 from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import ContainerClient, ExponentialRetry
+from azure.storage.blob.aio import ContainerClient, LinearRetry
 
-from relay.dead_letters.letters import Fate, Parcel, decode, encode, lane_mark
+from relay.dead_letters.letters import Fate, encode, lane_mark, unpack
 from relay.failures import DeliveryError, Reason
 from relay.formats.json_format import BATCH_TYPE
 from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
@@ -27,7 +27,7 @@ from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from relay.dead_letters.letters import DeadLetter
+    from relay.dead_letters.letters import DeadLetter, Parcel
     from relay.identity import Identity
     from relay.settings import Container
 
@@ -88,10 +88,10 @@ class BlobDeadLetters:
     async def _read(self, name: str) -> Parcel | None:
         try:
             blob = await self._open().download_blob(name)
-            text = (await blob.readall()).decode()
+            stored = await blob.readall()
         except ResourceNotFoundError:
             return None  # redriven by another instance between the listing and now
-        return Parcel(name, blob.properties.etag, decode(text))
+        return unpack(name, blob.properties.etag, stored)
 
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
         """Keep only these of a parcel's letters; unchanged if it was written meanwhile."""
@@ -126,9 +126,7 @@ class BlobDeadLetters:
                 self._container.service_uri,
                 self._container.name,
                 credential=self._identity,
-                retry_policy=ExponentialRetry(
-                    initial_backoff=1, increment_base=2, retry_total=2
-                ),
+                retry_policy=LinearRetry(backoff=1, retry_total=2, random_jitter_range=1),
                 connection_verify=self._ca_file or True,
             )
         return self._client

@@ -93,6 +93,7 @@ class Parcel:
     Attributes:
         name: of the blob.
         version: changes with every write, so that nobody removes what he has not read.
+        letters: in order of arrival; none if the blob can't be read.
     """
 
     name: str
@@ -155,6 +156,14 @@ def decode(text: str) -> list[DeadLetter]:
         ValueError: the text is no batch of dead letters.
     """
     return [_letter(event) for event in json_format.decode_batch(text)]
+
+
+def unpack(name: str, version: str, stored: bytes) -> Parcel:
+    """Make a parcel of a stored blob; one that is damaged or foreign has no letters."""
+    try:
+        return Parcel(name, version, decode(stored.decode()))
+    except ValueError:
+        return Parcel(name, version, ())
 
 
 def _event(letter: DeadLetter) -> Event:

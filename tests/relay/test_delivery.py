@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from relay.dead_letters import MALFORMED_ROUTE, Fate
+from relay.dead_letters import MALFORMED_ROUTE, Fate, blob_name
 from relay.delivery import UnsettledError, assign
 from relay.failures import Reason
 from relay.ingress import Malformed
-from relay.observer import DeadLettered, MalformedKept, Unrouted
+from relay.observer import DeadLettered, MalformedKept, Unreadable, Unrouted
 from tests.fakes import (
     MemorySink,
     a_route,
@@ -282,3 +282,17 @@ class Counting(MemorySink):
     async def open(self) -> None:
         self.opened += 1
         await super().open()
+
+
+@in_virtual_time
+async def test_a_damaged_blob_among_the_dead_letters_stops_neither_lane_nor_redrive() -> None:
+    path = an_event_path(HUB)
+    damaged = blob_name(HUB.name, batch(1), Fate.WAITING)
+    path.dead_letters.put_raw(damaged, "[half of a ba")
+
+    await path.delivery.settle(batch(3, start=1))
+    await path.delivery.redrive()
+
+    assert ids(path.sinks["hub"].events) == ["1", "2", "3"]
+    assert damaged in path.dead_letters.blobs
+    assert Unreadable(HUB, damaged) in path.facts

@@ -10,6 +10,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from relay.dead_letters import DeadLetter
 from relay.failures import REFUSALS, DeliveryError, Reason
+from relay.filters import lint
 from relay.health import Health, RouteHealth, State
 from relay.observer import (
     DeadLettered,
@@ -293,3 +294,16 @@ def a_refused(reason: Reason) -> DeliveryError:
         remedy="az role assignment create",
     )
     return DeliveryError(reason, "unauthorized-access", refusal=refusal)
+
+
+def test_what_is_to_know_about_a_filter_is_logged_as_loud_as_it_is_bad(
+    ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    for text in ("type = 'Microsoft.DigitalTwins.Twin.Updated'", "NOT type = 'x-1'"):
+        for finding in lint(text):
+            ear.telemetry.filter_finding("hub", finding)
+
+    levels = {(record.concern, record.levelno) for record in log.records}  # type: ignore[attr-defined]
+    assert ("never", logging.WARNING) in levels
+    assert ("extension", logging.INFO) in levels
+    assert {"relay.filter_finding"} == {record.message for record in log.records}
