@@ -22,7 +22,7 @@ lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the set
 	@$(BIN)/python -m lab up
 
 test: $(SET_UP) $(AZURITE) ## Run the tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -q -n 4 --dist loadgroup
 
 check: $(SET_UP) $(AZURITE) ## Check format, lint, types and tests; writes nothing
 	@$(BIN)/ruff format --check $(CODE)

@@ -63,6 +63,11 @@ class Azurite:
         """Tell whether the process is there and has not ended by itself."""
         return self._process is not None and self._process.returncode is None
 
+    async def ended(self) -> None:
+        """Wait until the process has ended, by itself or by somebody's hand."""
+        if self._process is not None:
+            await self._process.wait()
+
     async def start(self) -> None:
         """Start it and wait until it listens.
 
