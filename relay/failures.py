@@ -30,10 +30,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from relay.refusals import Refusal
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -113,6 +110,33 @@ TRAITS: Final = {
 REFUSALS: Final = frozenset(
     {Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NETWORK_DENIED},
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The whole explanation of one refusal; every field is safe to print.
+
+    Attributes:
+        cause: what is wrong, in one sentence.
+        remedy: the command that mends it, as any shell takes it; what is not known stands in it
+            as a quoted placeholder.
+    """
+
+    reason: Reason
+    identity: str
+    client_id: str
+    object_id: str
+    destination: str
+    audience: str
+    role: str
+    role_id: str
+    scope: str
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """Say it to the person on call."""
+        return f"{self.cause} To mend it: {self.remedy}"
 
 
 class DeliveryError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from relay.failures import Reason
+from relay.failures import Reason, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,33 +96,6 @@ class Principal:
     name: str
     client_id: str = ""
     object_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The whole explanation of one refusal; every field is safe to print.
-
-    Attributes:
-        cause: what is wrong, in one sentence.
-        remedy: the command that mends it, as any shell takes it; what is not known stands in it
-            as a quoted placeholder.
-    """
-
-    reason: Reason
-    identity: str
-    client_id: str
-    object_id: str
-    destination: str
-    audience: str
-    role: str
-    role_id: str
-    scope: str
-    cause: str
-    remedy: str
-
-    def __str__(self) -> str:
-        """Say it to the person on call."""
-        return f"{self.cause} To mend it: {self.remedy}"
 
 
 def explain(reason: Reason, resource: Resource, principal: Principal) -> Refusal | None:

@@ -10,12 +10,12 @@ from azure.eventhub.exceptions import EventHubError
 
 from relay.failures import Reason
 from relay.formats import amqp_binding
-from relay.refusals import EVENT_HUBS_SENDER, Resource
 from relay.routing import fitting, key
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.errors import reason_of, translated
 from relay.sinks.key_hash import partition
+from relay.sinks.resource import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from relay.routing import Route
     from relay.settings import Connection
 
-AUDIENCE: Final = "https://eventhubs.azure.net/"
 
 _KEEP_ALIVE: Final = 30
 """Seconds between signs of life: the service closes a connection that was silent for 240."""
@@ -59,12 +58,12 @@ class EventHubSink:
         self._ca_file = ca_file
         self._client: EventHubProducerClient | None = None
         self._partitions: tuple[str, ...] = ()
-        self._resource = _resource(connection, self._hub)
+        self._resource = resource_of(route.destination, connection)
 
     async def open(self) -> None:
         """Get a token and learn the hub's partitions, if that has not happened yet."""
         with translated(self._resource, self._identity):
-            await self._identity.check(AUDIENCE)
+            await self._identity.check(self._resource.audience)
             if self._ordered and not self._partitions:
                 self._partitions = await self._read_partitions()
 
@@ -90,7 +89,7 @@ class EventHubSink:
         accepted = 0
         while accepted < len(events):
             with translated(self._resource, self._identity, accepted=accepted):
-                await self._identity.check(AUDIENCE)
+                await self._identity.check(self._resource.audience)
                 batch = await self._new_batch(stream)
                 count = fill(batch.add, message, events[accepted:])
             with translated(self._resource, self._identity, accepted=accepted, suspects=count):
@@ -138,18 +137,3 @@ def message(event: Event) -> EventData:
     if content_type := event.text(amqp_binding.CONTENT_TYPE):
         data.content_type = content_type
     return data
-
-
-def _resource(connection: Connection, hub: str) -> Resource:
-    account = connection.namespace.partition(".")[0]
-    if connection.resource_id:
-        account = connection.resource_id.rpartition("/")[2]
-    return Resource(
-        label=f"{account}/{hub}",
-        audience=AUDIENCE,
-        role=EVENT_HUBS_SENDER,
-        provider="Microsoft.EventHub/namespaces",
-        account=account,
-        path=f"/eventhubs/{hub}",
-        resource_id=connection.resource_id,
-    )

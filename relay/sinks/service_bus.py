@@ -10,11 +10,11 @@ from azure.servicebus import ServiceBusMessage, TransportType
 from azure.servicebus.aio import ServiceBusClient
 
 from relay.formats import amqp_binding
-from relay.refusals import SERVICE_BUS_SENDER, Resource
 from relay.routing import Kind, fitting, key
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.errors import translated
+from relay.sinks.resource import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from relay.routing import Destination
     from relay.settings import Connection
 
-AUDIENCE: Final = "https://servicebus.azure.net/"
 
 _FRESH: Final = 180.0
 """Seconds for which an idle link is trusted; the service closes silent ones after 240."""
-_PATHS: Final = {Kind.QUEUE: "queues", Kind.TOPIC: "topics"}
 
 
 class ServiceBusSink:
@@ -58,12 +56,12 @@ class ServiceBusSink:
         self._sender: ServiceBusSender | None = None
         self._used = 0.0
         self._is_broken = False
-        self._resource = _resource(connection, destination)
+        self._resource = resource_of(destination, connection)
 
     async def open(self) -> None:
         """Get a token; the link is made by the first send."""
         with translated(self._resource, self._identity):
-            await self._identity.check(AUDIENCE)
+            await self._identity.check(self._resource.audience)
 
     async def _freshen(self) -> None:
         """Let go of a link that sat idle for too long, or whose last call never ended."""
@@ -87,7 +85,7 @@ class ServiceBusSink:
         accepted = 0
         while accepted < len(events):
             with translated(self._resource, self._identity, accepted=accepted):
-                await self._identity.check(AUDIENCE)
+                await self._identity.check(self._resource.audience)
                 await self._freshen()
                 with self._call():
                     batch = await self._open_sender().create_message_batch()
@@ -141,19 +139,4 @@ def message(event: Event, *, session: bool) -> ServiceBusMessage:
         content_type=event.text(amqp_binding.CONTENT_TYPE) or None,
         message_id=fitting(event.id),
         session_id=key(event) if session else None,
-    )
-
-
-def _resource(connection: Connection, destination: Destination) -> Resource:
-    account = connection.namespace.partition(".")[0]
-    if connection.resource_id:
-        account = connection.resource_id.rpartition("/")[2]
-    return Resource(
-        label=f"{account}/{destination.entity}",
-        audience=AUDIENCE,
-        role=SERVICE_BUS_SENDER,
-        provider="Microsoft.ServiceBus/namespaces",
-        account=account,
-        path=f"/{_PATHS[destination.kind]}/{destination.entity}",
-        resource_id=connection.resource_id,
     )

@@ -9,14 +9,13 @@ from dataclasses import fields, replace
 
 import pytest
 
-from relay.failures import Reason
+from relay.failures import Reason, Refusal
 from relay.refusals import (
     BLOB_CONTRIBUTOR,
     EVENT_HUBS_RECEIVER,
     EVENT_HUBS_SENDER,
     SERVICE_BUS_SENDER,
     Principal,
-    Refusal,
     Resource,
     Role,
     explain,

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.event import Event
-from relay.failures import DeliveryError, Reason
+from relay.failures import DeliveryError, Reason, Refusal
 from relay.ingress import Arrival
 from relay.observer import Delivered, Fact, Failed
-from relay.refusals import Refusal
 from relay.sending import NO_PATIENCE, Failure, Patience, Sender
 from tests.fakes import (
     NOON,

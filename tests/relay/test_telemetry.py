@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from relay.dead_letters import DeadLetter
-from relay.failures import REFUSALS, DeliveryError, Reason
+from relay.failures import REFUSALS, DeliveryError, Reason, Refusal
 from relay.filters import lint
 from relay.health import Health, RouteHealth, State
 from relay.observer import (
@@ -21,7 +21,6 @@ from relay.observer import (
     Redriven,
     Unrouted,
 )
-from relay.refusals import Refusal
 from relay.telemetry import Telemetry
 from tests.fakes import NOON, a_route, an_arrival, an_event
 
