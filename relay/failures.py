@@ -151,6 +151,7 @@ class DeliveryError(Exception):
         accepted: how many leading events the destination has taken.
         suspects: how many events after those the error may concern; at least one.
         refusal: the explanation, where it is one.
+        wait: seconds that the destination asks for before the next attempt.
     """
 
     def __init__(
@@ -161,6 +162,7 @@ class DeliveryError(Exception):
         accepted: int = 0,
         suspects: int = 1,
         refusal: Refusal | None = None,
+        wait: float = 0.0,
     ) -> None:
         super().__init__(f"{reason}: {detail if refusal is None else refusal}")
         self.reason = reason
@@ -168,3 +170,4 @@ class DeliveryError(Exception):
         self.accepted = accepted
         self.suspects = suspects
         self.refusal = refusal
+        self.wait = wait

@@ -74,7 +74,10 @@ class Redrive:
             if not parcel.letters:
                 self._observe(Unreadable(route, parcel.name))
                 continue
-            error = await self._parcel(route, parcel)
+            async with self._dead_letters.claimed(parcel) as is_ours:
+                if not is_ours:
+                    return Progress(moved, is_whole=False)
+                error = await self._parcel(route, parcel)
             if error is not None:
                 return Progress(moved, is_whole=False, stopped=error)
             moved += len(parcel.letters)

@@ -58,10 +58,16 @@ class Patience:
     budget: float = 20.0
     attempt: float = 30.0
 
-    def wait_after(self, attempts: int, elapsed: float) -> float | None:
-        """Return the seconds to wait after so many attempts, `None` to give up."""
+    def wait_after(self, attempts: int, elapsed: float, asked: float = 0.0) -> float | None:
+        """Return the seconds to wait after so many attempts, `None` to give up.
+
+        Args:
+            attempts: how many were made.
+            elapsed: seconds since the first.
+            asked: seconds that the destination asks for; never fewer are waited.
+        """
         full = min(self.first * 2.0 ** (attempts - 1), self.longest)
-        wait = full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+        wait = max(asked, full * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
         return wait if elapsed + wait < self.budget else None
 
 
@@ -180,7 +186,8 @@ class _Attempts:
         self.made += 1
         if not error.reason.traits.retried:
             return False
-        wait = self._patience.wait_after(self.made, self._clock() - self._started)
+        elapsed = self._clock() - self._started
+        wait = self._patience.wait_after(self.made, elapsed, error.wait)
         if wait is None:
             return False
         await asyncio.sleep(wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from relay.filters import compile as compile_filter
 from relay.ingress import Arrival, Malformed
 from relay.routing import Destination, Kind, Route, key
 
+CLAIM_SECONDS = 60.0
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 
 
@@ -112,9 +114,12 @@ class MemoryDeadLetters:
     latency: Callable[[], float] = lambda: 0.0
     _versions: dict[str, int] = field(default_factory=dict)
     _writes: int = 0
+    _claims: dict[str, float] = field(default_factory=dict)
 
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         await self._answer()
+        if self._is_claimed(name):
+            raise DeliveryError(Reason.REJECTED, "the blob is claimed")
         self._write(name, letters, route)
 
     async def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
@@ -129,16 +134,27 @@ class MemoryDeadLetters:
                 if name in self.blobs:
                     yield unpack(name, str(self._versions[name]), self.blobs[name].encode())
 
+    @asynccontextmanager
+    async def claimed(self, parcel: Parcel) -> AsyncIterator[bool]:
+        await self._answer()
+        is_current = str(self._versions.get(parcel.name)) == parcel.version
+        if not is_current or self._is_claimed(parcel.name):
+            yield False
+            return
+        self._claims[parcel.name] = asyncio.get_running_loop().time() + CLAIM_SECONDS
+        try:
+            yield True
+        finally:
+            self._claims.pop(parcel.name, None)
+
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
         await self._answer()
-        if str(self._versions.get(parcel.name)) == parcel.version:
-            self._write(parcel.name, letters, route)
+        self._write(parcel.name, letters, route)
 
     async def remove(self, parcel: Parcel) -> None:
         await self._answer()
-        if str(self._versions.get(parcel.name)) == parcel.version:
-            del self.blobs[parcel.name], self._versions[parcel.name]
-            _raise(self.lost())
+        del self.blobs[parcel.name], self._versions[parcel.name]
+        _raise(self.lost())
 
     async def close(self) -> None:
         await asyncio.sleep(0)
@@ -162,6 +178,9 @@ class MemoryDeadLetters:
     def _write(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         self.put_raw(name, encode(letters, route))
         _raise(self.lost())
+
+    def _is_claimed(self, name: str) -> bool:
+        return self._claims.get(name, 0.0) > asyncio.get_running_loop().time()
 
     async def _answer(self) -> None:
         await asyncio.sleep(self.latency())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from azure.core import MatchConditions
@@ -27,6 +27,8 @@ from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from azure.storage.blob.aio import BlobLeaseClient
+
     from relay.dead_letters.letters import DeadLetter, Parcel
     from relay.identity import Identity
     from relay.settings import Container
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 AUDIENCE: Final = "https://storage.azure.com"
 
 _CONTENT: Final = ContentSettings(content_type=BATCH_TYPE)
+_CONNECT: Final = 5
+_READ: Final = 20
+"""Seconds; three attempts together stay far below the host's `functionTimeout`."""
+_LEASE: Final = 60
+"""Seconds after which a claim ends by itself; the longest that a lease may have."""
 _FATE: Final = f".{Fate.WAITING}.json"
 _REASONS: Final = {
     401: Reason.UNAUTHENTICATED,
@@ -65,6 +72,7 @@ class BlobDeadLetters:
         self._identity = identity
         self._ca_file = ca_file
         self._client: ContainerClient | None = None
+        self._leases: dict[str, BlobLeaseClient] = {}
         self._resource = _resource(container)
 
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
@@ -93,26 +101,47 @@ class BlobDeadLetters:
             return None  # redriven by another instance between the listing and now
         return unpack(name, blob.properties.etag, stored)
 
+    @asynccontextmanager
+    async def claimed(self, parcel: Parcel) -> AsyncIterator[bool]:
+        """Claim a parcel by a lease on its blob; false if it is leased, changed or gone."""
+        lease = await self._lease(parcel)
+        if lease is None:
+            yield False
+            return
+        self._leases[parcel.name] = lease
+        try:
+            yield True
+        finally:
+            if self._leases.pop(parcel.name, None) is not None:
+                with suppress(AzureError):  # it runs out by itself
+                    await lease.release()
+
+    async def _lease(self, parcel: Parcel) -> BlobLeaseClient | None:
+        blob = self._open().get_blob_client(parcel.name)
+        with self._translated():
+            try:
+                return await blob.acquire_lease(
+                    _LEASE, etag=parcel.version, match_condition=MatchConditions.IfNotModified
+                )
+            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+                return None
+
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
-        """Keep only these of a parcel's letters; unchanged if it was written meanwhile."""
-        with self._translated(), _unless_changed():
+        """Keep only these of a claimed parcel's letters."""
+        with self._translated():
             await self._open().upload_blob(
                 parcel.name,
                 encode(letters, route),
                 overwrite=True,
                 content_settings=_CONTENT,
-                etag=parcel.version,
-                match_condition=MatchConditions.IfNotModified,
+                lease=self._leases[parcel.name],
             )
 
     async def remove(self, parcel: Parcel) -> None:
-        """Remove a parcel whose letters are all delivered, unless it was written meanwhile."""
-        with self._translated(), _unless_changed():
-            await self._open().delete_blob(
-                parcel.name,
-                etag=parcel.version,
-                match_condition=MatchConditions.IfNotModified,
-            )
+        """Remove a claimed parcel whose letters are all delivered."""
+        with self._translated():
+            await self._open().delete_blob(parcel.name, lease=self._leases[parcel.name])
+        del self._leases[parcel.name]
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -127,6 +156,8 @@ class BlobDeadLetters:
                 self._container.name,
                 credential=self._identity,
                 retry_policy=LinearRetry(backoff=1, retry_total=2, random_jitter_range=1),
+                connection_timeout=_CONNECT,
+                read_timeout=_READ,
                 connection_verify=self._ca_file or True,
             )
         return self._client
@@ -140,15 +171,6 @@ class BlobDeadLetters:
             refusal = explain(reason, self._resource, self._identity.principal)
             detail = f"{self._resource.label}: {error}"
             raise DeliveryError(reason, detail, refusal=refusal) from error
-
-
-@contextmanager
-def _unless_changed() -> Iterator[None]:
-    """Whoever wrote or removed the blob meanwhile is right: what he left stays."""
-    try:
-        yield
-    except (ResourceModifiedError, ResourceNotFoundError, ResourceExistsError):
-        return
 
 
 def _reason(error: Exception) -> Reason:

@@ -30,6 +30,7 @@ from relay.ingress import Arrival, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from relay.event import AttributeValue
 
@@ -110,11 +111,18 @@ class DeadLetters(Protocol):
     def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
         """Yield what waits for a route, of one lane or of all, in order of arrival."""
 
+    def claimed(self, parcel: Parcel) -> AbstractAsyncContextManager[bool]:
+        """Claim a parcel for as long as the context lasts; false if somebody else has it.
+
+        False too if it was written or removed since it was read. A claim whose owner dies ends
+        by itself within a minute.
+        """
+
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
-        """Keep only these of a parcel's letters; unchanged if it was written meanwhile."""
+        """Keep only these of a claimed parcel's letters."""
 
     async def remove(self, parcel: Parcel) -> None:
-        """Remove a parcel whose letters are all delivered, unless it was written meanwhile."""
+        """Remove a claimed parcel whose letters are all delivered."""
 
     async def close(self) -> None:
         """Let go of connections."""

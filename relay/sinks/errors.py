@@ -98,6 +98,7 @@ CLASSES: Final[dict[type[Exception], Reason]] = {
 """By class, where neither condition nor text tells; the nearest ancestor counts."""
 
 _STATED: Final = re.compile(r"Error condition: ([\w:.-]*\w)")
+_ASKED_TO_WAIT: Final = re.compile(r"[Pp]lease wait (\d{1,3}) seconds")
 _CBS_NOT_FOUND: Final = re.compile(r"Status code: 404")
 
 
@@ -151,7 +152,14 @@ def translated(
             accepted=accepted,
             suspects=suspects,
             refusal=explain(reason, resource, identity.principal),
+            wait=_wait(words),
         ) from error
+
+
+def _wait(words: str) -> float:
+    """Return the seconds that a busy service asks for: "Please wait 4 seconds"."""
+    asked = _ASKED_TO_WAIT.search(words)
+    return float(asked[1]) if asked else 0.0
 
 
 def _told(error: Exception) -> tuple[Reason, str]:

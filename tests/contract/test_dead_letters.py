@@ -136,29 +136,47 @@ async def test_what_is_held_does_not_wait(shelf: Shelf) -> None:
 async def test_a_parcel_is_replaced_by_what_is_left_of_it(shelf: Shelf) -> None:
     letters = await shelf.put(1, 2, 3)
     (parcel,) = await shelf.parcels()
-    await shelf.store.replace(parcel, letters[2:], shelf.route)
+    async with shelf.store.claimed(parcel) as is_ours:
+        await shelf.store.replace(parcel, letters[2:], shelf.route)
 
+    assert is_ours
     assert ["3"] == ids(await shelf.parcels())
 
 
-async def test_what_was_written_meanwhile_is_neither_removed_nor_replaced(shelf: Shelf) -> None:
-    letters = await shelf.put(1, 2)
-    (old,) = await shelf.parcels()
-    await shelf.put(1, 2)
-    await shelf.store.remove(old)
-    await shelf.store.replace(old, letters[1:], shelf.route)
-
-    assert ["1", "2"] == ids(await shelf.parcels())
-
-
-async def test_a_parcel_that_is_gone_may_be_removed_again(shelf: Shelf) -> None:
-    letters = await shelf.put(1)
+async def test_a_parcel_is_removed(shelf: Shelf) -> None:
+    await shelf.put(1)
     (parcel,) = await shelf.parcels()
-    await shelf.store.remove(parcel)
-    await shelf.store.remove(parcel)
-    await shelf.store.replace(parcel, letters, shelf.route)
+    async with shelf.store.claimed(parcel):
+        await shelf.store.remove(parcel)
 
     assert [] == await shelf.parcels()
+
+
+async def test_what_was_written_or_removed_since_it_was_read_is_not_claimed(
+    shelf: Shelf,
+) -> None:
+    await shelf.put(1, 2)
+    (old,) = await shelf.parcels()
+    await shelf.put(1, 2)
+    async with shelf.store.claimed(old) as is_ours:
+        assert not is_ours
+    (new,) = await shelf.parcels()
+    async with shelf.store.claimed(new):
+        await shelf.store.remove(new)
+    async with shelf.store.claimed(new) as is_ours:
+        assert not is_ours
+
+
+async def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(shelf: Shelf) -> None:
+    await shelf.put(1)
+    (parcel,) = await shelf.parcels()
+    async with shelf.store.claimed(parcel) as is_ours:
+        async with shelf.store.claimed(parcel) as is_others:
+            assert (is_ours, is_others) == (True, False)
+        with pytest.raises(DeliveryError):
+            await shelf.put(1)
+    async with shelf.store.claimed(parcel) as is_ours:
+        assert is_ours
 
 
 async def test_without_its_role_the_relay_is_told_which_one(azure: LocalAzure) -> None:
@@ -187,7 +205,8 @@ async def test_a_blob_that_is_no_batch_comes_without_letters(azure: LocalAzure) 
     async with relay, container, blobs(azure) as store:
         await container.upload_blob("foreign/x.waiting.json", b"\xff{", overwrite=True)
         (parcel,) = [one async for one in store.waiting("foreign")]
-        await store.remove(parcel)
+        async with store.claimed(parcel):
+            await store.remove(parcel)
 
         assert () == parcel.letters
         with pytest.raises(ResourceNotFoundError):

@@ -81,6 +81,7 @@ async def test_a_lane_may_be_elsewhere_while_it_is_redriven_here() -> None:
         await elsewhere.settle(batch(2, start=4))
         await path.delivery.settle(batch(2, start=6))
         await redriving
+        await elsewhere.redrive()
         await path.delivery.redrive()
         await path.delivery.close()
 

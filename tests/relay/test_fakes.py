@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from relay.dead_letters import DeadLetter, Fate, Parcel, blob_name
@@ -7,6 +9,7 @@ from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.routing import key
 from tests.fakes import (
+    CLAIM_SECONDS,
     NOON,
     MemoryDeadLetters,
     MemorySink,
@@ -16,6 +19,7 @@ from tests.fakes import (
     failing,
 )
 from tests.relay.event_path import ids
+from tests.virtual_time import in_virtual_time
 
 
 async def test_a_sink_accepts_a_stream_in_the_order_of_its_sending() -> None:
@@ -107,28 +111,31 @@ async def test_what_waits_comes_by_route_and_lane_in_order_of_arrival() -> None:
     assert sequences([parcel async for parcel in blobs.waiting("a")]) == [2, 9, 10, 1]
 
 
-async def test_a_parcel_written_meanwhile_is_neither_removed_nor_replaced() -> None:
-    blobs = MemoryDeadLetters()
-    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
-    (stale,) = [parcel async for parcel in blobs.waiting("r")]
-    await blobs.put("r/1.waiting.json", [a_letter(1), a_letter(2)], "r")
-
-    await blobs.remove(stale)
-    await blobs.replace(stale, [], "r")
-
-    assert [letter.arrival.sequence for letter in blobs.letters()] == [1, 2]
-
-
 async def test_a_parcel_removed_and_written_anew_is_another_one() -> None:
     blobs = MemoryDeadLetters()
     await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
     (stale,) = [parcel async for parcel in blobs.waiting("r")]
-    await blobs.remove(stale)
-    await blobs.put("r/1.waiting.json", [a_letter(2)], "r")
+    async with blobs.claimed(stale):
+        await blobs.remove(stale)
+    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
 
-    await blobs.remove(stale)
+    async with blobs.claimed(stale) as is_ours:
+        assert not is_ours
 
-    assert [letter.arrival.sequence for letter in blobs.letters()] == [2]
+
+@in_virtual_time
+async def test_a_claim_whose_owner_died_ends_by_itself() -> None:
+    blobs = MemoryDeadLetters()
+    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+    (parcel,) = [parcel async for parcel in blobs.waiting("r")]
+    owner = blobs.claimed(parcel)
+    assert await owner.__aenter__()
+
+    async with blobs.claimed(parcel) as is_ours:
+        assert not is_ours
+    await asyncio.sleep(CLAIM_SECONDS)
+    async with blobs.claimed(parcel) as is_ours:
+        assert is_ours
 
 
 async def test_a_parcel_removed_after_the_listing_is_passed_over() -> None:

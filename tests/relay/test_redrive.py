@@ -160,17 +160,31 @@ async def test_held_letters_are_never_redriven() -> None:
 
 
 @in_virtual_time
-async def test_letters_written_while_they_are_redriven_are_kept() -> None:
+async def test_letters_cannot_be_written_over_while_they_are_redriven() -> None:
     blobs = await with_waiting(range(2))
     more = [letter.arrival for letter in blobs.letters()]
     sink = MemorySink(latency=lambda: 1.0)
 
     redriving = asyncio.create_task(redrive(blobs, sink))
     await asyncio.sleep(0.5)
-    await put(blobs, more)
+    with pytest.raises(DeliveryError):  # so the host brings them again: nothing is lost
+        await put(blobs, more)
     await redriving
 
-    assert [0, 1] == [letter.arrival.sequence for letter in blobs.letters(Fate.WAITING)]
+    assert [] == blobs.letters(Fate.WAITING)
+
+
+@in_virtual_time
+async def test_two_redrives_never_work_on_the_same_parcel() -> None:
+    blobs = await with_waiting(range(2))
+    sink = MemorySink(latency=lambda: 1.0)
+
+    one = asyncio.create_task(redrive(blobs, sink))
+    other = asyncio.create_task(redrive(blobs, sink))
+    ends = [await one, await other]
+
+    assert ids(sink.events) == ["0", "1"]
+    assert [True, False] == [progress.is_whole for progress in ends]
 
 
 @in_virtual_time

@@ -400,3 +400,10 @@ def a_refusal() -> Refusal:
         cause="it lacks the role",
         remedy="az role assignment create ...",
     )
+
+
+def test_a_destination_that_asks_for_a_wait_gets_it_if_the_budget_allows() -> None:
+    patience = Patience(first=0.25, longest=8.0, budget=20.0)
+
+    assert patience.wait_after(1, elapsed=0.0, asked=4.0) == 4.0
+    assert patience.wait_after(1, elapsed=17.0, asked=4.0) is None

@@ -13,7 +13,7 @@ from relay.delivery import Delivery, UnsettledError
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.ingress import Arrival
-from tests.fakes import MemorySink, a_route, an_arrival, an_event
+from tests.fakes import CLAIM_SECONDS, MemorySink, a_route, an_arrival, an_event
 from tests.relay.event_path import an_event_path
 from tests.virtual_time import A_YEAR
 
@@ -117,6 +117,7 @@ class Days:
         await self._stop()
         for _ in range(10):
             await self._processes[0].redrive()
+            await asyncio.sleep(CLAIM_SECONDS / 2)  # the other process may have a claim still
         await self._end_processes()
 
     async def _step(self, step: Step) -> None:

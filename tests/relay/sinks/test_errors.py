@@ -303,3 +303,12 @@ def test_what_is_translated_already_keeps_its_reason_and_gets_the_numbers() -> N
 def test_what_is_no_error_passes_untranslated(error: BaseException) -> None:
     with pytest.raises(type(error)), translated(HUB, Identity()):
         raise error
+
+
+def test_a_busy_service_says_how_long_to_wait() -> None:
+    busy = servicebus.ServiceBusServerBusyError(message=THROTTLED)
+
+    with pytest.raises(DeliveryError) as failed, translated(HUB, Identity()):
+        raise busy
+
+    assert failed.value.wait == 4.0
