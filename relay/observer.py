@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A destination accepted events, at the given attempt (1 is the first)."""
+    """A destination accepted events, the last of them at the given attempt (1 is the first)."""
 
     route: Route
     arrivals: Sequence[Arrival]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from relay.dead_letters import DeadLetter
@@ -120,14 +120,18 @@ class Sender:
                 return [Failure(arrival, error, opening.made) for arrival in arrivals]
         streams = _by_stream(sink, arrivals)
         sends = (self._send_stream(route, sink, *stream) for stream in streams.items())
-        failures = [failure for part in await asyncio.gather(*sends) for failure in part]
+        sent = await asyncio.gather(*sends)
+        accepted = [arrival for part in sent for arrival in part.accepted]
+        if accepted:
+            self._observe(Delivered(route, accepted, max(part.attempts for part in sent)))
+        failures = [failure for part in sent for failure in part.failures]
         return sorted(failures, key=lambda failure: failure.arrival.place)
 
     async def _send_stream(
         self, route: Route, sink: Sink, stream: str, arrivals: Sequence[Arrival]
-    ) -> list[Failure]:
+    ) -> _Sent:
         """Send one stream in order; halve the batch around a poison event until it is alone."""
-        failures: list[Failure] = []
+        sent = _Sent()
         rest, size = list(arrivals), len(arrivals)
         attempts = _Attempts(self._patience)
         while rest:
@@ -135,7 +139,7 @@ class Sender:
             error = await self._send(sink, stream, batch)
             accepted = len(batch) if error is None else error.accepted
             if accepted:
-                self._observe(Delivered(route, rest[:accepted], attempts.made + 1))
+                sent.accept(rest[:accepted], attempts.made + 1)
                 rest, attempts.made = rest[accepted:], 0
             if error is None:
                 size *= 2
@@ -145,10 +149,11 @@ class Sender:
             if error.reason.traits.isolates_event and suspects > 1:
                 size = suspects // 2
             elif error.reason.traits.isolates_event:
-                failures.append(Failure(rest.pop(0), error, attempts.made + 1))
+                sent.failures.append(Failure(rest.pop(0), error, attempts.made + 1))
             elif not await attempts.again(error):
-                return failures + _given_up(rest, suspects, error, attempts.made)
-        return failures
+                sent.failures += _given_up(rest, suspects, error, attempts.made)
+                break
+        return sent
 
     async def _open(self, sink: Sink) -> DeliveryError | None:
         return await self._outcome(sink.open())
@@ -170,6 +175,24 @@ class Sender:
             seconds = self._patience.attempt
             return DeliveryError(Reason.TIMEOUT, f"no answer within {seconds:g} seconds")
         return None
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What became of one stream's events.
+
+    Attributes:
+        attempts: the most that any accepted event took.
+    """
+
+    accepted: list[Arrival] = field(default_factory=list)
+    attempts: int = 1
+    failures: list[Failure] = field(default_factory=list)
+
+    def accept(self, arrivals: Sequence[Arrival], attempts: int) -> None:
+        """Note that events were accepted at the given attempt."""
+        self.accepted += arrivals
+        self.attempts = max(self.attempts, attempts)
 
 
 class _Attempts:

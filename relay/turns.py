@@ -59,7 +59,10 @@ class InTurn:
         async with self._turns[stream]:
             if self._error is not None and self._failed > failed_before:
                 raise DeliveryError(
-                    self._error.reason, self._error.detail, refusal=self._error.refusal
+                    self._error.reason,
+                    self._error.detail,
+                    refusal=self._error.refusal,
+                    wait=self._error.wait,
                 )
             try:
                 yield
