@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -56,7 +57,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._print(f"  {text}")
+        self._prose(text)
 
     def act(self, title: str) -> None:
         """Print a heading."""
@@ -84,7 +85,7 @@ class Terminal:
         """Print who was refused, by whom, for which role, and the command."""
         self._print()
         self._print(f"  Refused: route {refusal.route}", style="bold red")
-        self._print(f"  {refusal.cause}")
+        self._prose(refusal.cause)
         for label, value in (
             ("identity", f"{refusal.identity}, client id {refusal.client_id}"),
             ("object id", refusal.object_id),
@@ -113,6 +114,20 @@ class Terminal:
     def fail(self, text: str) -> None:
         """Print one line where errors go."""
         print(text, file=sys.stderr)
+
+    def _prose(self, text: str) -> None:
+        """Print a sentence, on a terminal broken between words."""
+        width = self._console.width if self._console.is_terminal else len(text) + 4
+        self._print(
+            textwrap.fill(
+                text,
+                width,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
     def _print(self, text: str = "", style: str | None = None) -> None:
         """Print text as it is: a command must stay one line to be copied."""
