@@ -110,6 +110,13 @@ class Control:
         """Let what is sent be taken and never be answered."""
         self._azure.broker.faults.drop_acknowledgements(*self._place(namespace, entity), times)
 
+    def cut_acknowledgements(
+        self, namespace: str, entity: str = "", times: int | None = None
+    ) -> None:
+        """Let what is sent be taken, and the connection be cut in the answer's place."""
+        place = self._place(namespace, entity)
+        self._azure.broker.faults.drop_acknowledgements(*place, times, then="cut")
+
     def disable(self, namespace: str, entity: str) -> None:
         """Switch an entity off."""
         self._azure.broker.faults.disable(*self._place(namespace, entity))
@@ -144,23 +151,48 @@ class Control:
 
     # Storage
 
-    def refuse_storage(self, status: int, code: str, times: int | None = None) -> None:
-        """Let storage answer with this status and error code, so often or for ever."""
-        self._azure.storage.refuse(status, code, times)
+    def refuse_storage(
+        self, status: int, code: str, times: int | None = None, container: str = ""
+    ) -> None:
+        """Let storage, or one container, answer with this status and error code.
 
-    def silence_storage(self) -> None:
-        """Let storage take requests and answer none."""
-        self._azure.storage.stop_answering()
+        Raises:
+            UnknownNameError: no such container.
+        """
+        self._azure.storage.refuse(status, code, times, self._container(container))
 
-    def delay_storage(self, seconds: float) -> None:
-        """Let storage take its time."""
-        self._azure.storage.slow(seconds)
+    def silence_storage(self, container: str = "") -> None:
+        """Let storage, or one container, take requests and answer none.
+
+        Raises:
+            UnknownNameError: no such container.
+        """
+        self._azure.storage.stop_answering(self._container(container))
+
+    def delay_storage(self, seconds: float, container: str = "") -> None:
+        """Let storage, or one container, take its time.
+
+        Raises:
+            UnknownNameError: no such container.
+        """
+        self._azure.storage.slow(seconds, self._container(container))
 
     def allow_storage(self) -> None:
         """Let storage do everything right again."""
         self._azure.storage.allow()
 
     # What is
+
+    def struck(self) -> Mapping[str, int]:
+        """Return how often faults have hit anybody so far: by namespace, and two more."""
+        azure = self._azure
+        found = {
+            each.name: azure.broker.faults.struck(each.name) for each in azure.plan.namespaces
+        }
+        return found | {
+            "identity endpoint": azure.endpoint.faults.struck,
+            "storage": azure.storage.struck,
+        }
 
     def state(self) -> dict[str, object]:
         """Return everything that can be seen, fit for JSON; no token and no key."""
@@ -179,6 +211,7 @@ class Control:
                 "running": azure.storage.azurite.running,
                 "fault": _told(azure.storage.fault),
             },
+            "struck": self.struck(),
             "scopes": sorted(self.scopes()),
         }
 
@@ -226,6 +259,11 @@ class Control:
     def _namespace(self, name: str) -> str:
         return self._azure.namespace(name).name
 
+    def _container(self, name: str) -> str:
+        if name and name not in self._azure.plan.containers:
+            raise UnknownNameError("container", name, self._azure.plan.containers)
+        return name
+
     def _place(self, namespace: str, entity: str) -> tuple[str, str]:
         """Check an entity's path by its first part: partitions and the like are below."""
         found = self._azure.namespace(namespace)
@@ -256,6 +294,7 @@ def _told(fault: HttpFault | None) -> dict[str, object] | None:
         "status": fault.status,
         "code": fault.code,
         "seconds": fault.seconds,
+        "below": fault.below,
         "silent": fault.silent,
         "times": fault.times,
     }

@@ -91,6 +91,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/acknowledgements/drop": _command(
         Control.drop_acknowledgements, "entity times", namespace=str, entity=str, times=int
     ),
+    "/acknowledgements/cut": _command(
+        Control.cut_acknowledgements, "entity times", namespace=str, entity=str, times=int
+    ),
     "/disable": _command(Control.disable, namespace=str, entity=str),
     "/delete": _command(Control.delete, namespace=str, entity=str),
     "/restore": _command(Control.restore, namespace=str, entity=str),
@@ -100,10 +103,17 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/detach": _command(Control.detach, "entity", namespace=str, entity=str),
     "/heal": _command(Control.heal, namespace=str),
     "/storage/refuse": _command(
-        Control.refuse_storage, "times", status=int, code=str, times=int
+        Control.refuse_storage,
+        "times container",
+        status=int,
+        code=str,
+        times=int,
+        container=str,
     ),
-    "/storage/silence": _command(Control.silence_storage),
-    "/storage/delay": _command(Control.delay_storage, seconds=float),
+    "/storage/silence": _command(Control.silence_storage, "container", container=str),
+    "/storage/delay": _command(
+        Control.delay_storage, "container", seconds=float, container=str
+    ),
     "/storage/allow": _command(Control.allow_storage),
 }
 """Everything that can be done, by its path."""

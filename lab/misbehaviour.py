@@ -17,6 +17,7 @@ class HttpFault:
         seconds: wait so long before answering.
         silent: take the request and never answer.
         times: how often, before all is well again; None for ever.
+        below: the path that it concerns, with all below; `""` is every path.
     """
 
     status: int | None = None
@@ -25,6 +26,7 @@ class HttpFault:
     seconds: float = 0
     silent: bool = False
     times: int | None = None
+    below: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be done.
@@ -37,6 +39,10 @@ class HttpFault:
         if self.times is not None and self.times < 1:
             raise ValueError(f"a fault happens at least once, not {self.times} times")
 
+    def concerns(self, path: str) -> bool:
+        """Tell whether a request for this path runs into it."""
+        return not self.below or path == self.below or path.startswith(f"{self.below}/")
+
 
 class Misbehaviour:
     """The fault in force, if there is one.
@@ -44,25 +50,28 @@ class Misbehaviour:
     Attributes:
         fault: what goes wrong; None when all is well.
         felt: set when a request has run into a fault.
+        struck: how many requests have.
     """
 
     def __init__(self) -> None:
         self.fault: HttpFault | None = None
         self.felt = asyncio.Event()
+        self.struck = 0
 
-    async def endure(self) -> HttpFault:
+    async def endure(self, path: str = "") -> HttpFault:
         """Take the fault's delay upon one request and return how it is to be answered."""
-        fault = self._take()
+        fault = self._take(path)
         await asyncio.sleep(fault.seconds)
         if fault.silent:
             await asyncio.Event().wait()
         return fault
 
-    def _take(self) -> HttpFault:
+    def _take(self, path: str) -> HttpFault:
         fault = self.fault
-        if fault is None:
+        if fault is None or not fault.concerns(path):
             return HttpFault()
         self.felt.set()
+        self.struck += 1
         if fault.times is not None:
             left = fault.times - 1
             self.fault = replace(fault, times=left) if left > 0 else None

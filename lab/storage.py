@@ -144,17 +144,28 @@ class Storage:
 
     # Faults
 
-    def refuse(self, status: int, code: str, times: int | None = None) -> None:
-        """Answer the next `times` requests, or all, with this status and error code."""
-        self._misbehaviour.fault = HttpFault(status=status, code=code, times=times)
+    def refuse(
+        self, status: int, code: str, times: int | None = None, container: str = ""
+    ) -> None:
+        """Answer the next `times` requests, or all, with this status and error code.
 
-    def stop_answering(self) -> None:
+        Args:
+            container: the one that it concerns; `""` is the whole account.
+        """
+        below = self._below(container)
+        fault = HttpFault(status=status, code=code, times=times, below=below)
+        self._misbehaviour.fault = fault
+
+    def stop_answering(self, container: str = "") -> None:
         """Take requests and answer none."""
-        self._misbehaviour.fault = HttpFault(silent=True)
+        self._misbehaviour.fault = HttpFault(silent=True, below=self._below(container))
 
-    def slow(self, seconds: float) -> None:
+    def slow(self, seconds: float, container: str = "") -> None:
         """Wait before every answer."""
-        self._misbehaviour.fault = HttpFault(seconds=seconds)
+        self._misbehaviour.fault = HttpFault(seconds=seconds, below=self._below(container))
+
+    def _below(self, container: str) -> str:
+        return f"/{self.account}/{container}" if container else ""
 
     def allow(self) -> None:
         """Do everything right again."""
@@ -165,11 +176,16 @@ class Storage:
         """Return what it does wrong at present."""
         return self._misbehaviour.fault
 
+    @property
+    def struck(self) -> int:
+        """Return how many requests have run into a fault so far."""
+        return self._misbehaviour.struck
+
     # Requests
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            await self._endure()
+            await self._endure(unquote(request.rel_url.raw_path))
             body = await self._check(request)
             return await self._forward(request, body)
         except RefusedError as error:
@@ -178,8 +194,8 @@ class Storage:
                 error.refusal, f"https://login.microsoftonline.com/{tenant}/oauth2/authorize"
             )
 
-    async def _endure(self) -> None:
-        fault = await self._misbehaviour.endure()
+    async def _endure(self, path: str) -> None:
+        fault = await self._misbehaviour.endure(path)
         if fault.status is not None:
             told = BlobRefusal(fault.status, fault.code, "The lab was told to refuse.")
             raise RefusedError(told)

@@ -33,6 +33,10 @@ class Faults:
     def __init__(self, sites: Mapping[str, Site]) -> None:
         self._sites = sites
 
+    def struck(self, namespace: str) -> int:
+        """Return how often something here has hit a link, a message or an answer so far."""
+        return self._sites[namespace].trouble.struck
+
     # The network
 
     def deny_network(self, namespace: str) -> None:
@@ -47,7 +51,9 @@ class Faults:
 
     def cut_connections(self, namespace: str) -> None:
         """Abort every connection, as a gateway that is replaced does."""
-        for connection in tuple(self._sites[namespace].connections):
+        site = self._sites[namespace]
+        for connection in tuple(site.connections):
+            site.trouble.struck += 1
             connection.cut()
 
     def freeze(self, namespace: str) -> None:
@@ -148,4 +154,5 @@ class Faults:
 def _detach(site: Site, entity: str, error: Callable[[Link], Error]) -> None:
     for link in site.links():
         if lies_below(link.path, entity):
+            site.trouble.struck += 1
             link.detach(error(link))

@@ -61,6 +61,7 @@ class Trouble:
         attaching: errors for links that attach.
         sending: errors for messages that are sent.
         acknowledging: what happens to the answers of messages that were taken.
+        struck: how often a fault has hit somebody since the namespace was started.
     """
 
     network_denied: bool = False
@@ -70,6 +71,7 @@ class Trouble:
     attaching: list[Fault[Callable[[], Error]]] = field(default_factory=list)
     sending: list[Fault[Callable[[], Error]]] = field(default_factory=list)
     acknowledging: list[Fault[Acknowledgement]] = field(default_factory=list)
+    struck: int = 0
 
     def end(self) -> None:
         """Let nothing be wrong any more."""
@@ -82,16 +84,17 @@ class Trouble:
 
     def on_attach(self, path: str) -> Error | None:
         """Return why a link to `path` may not attach just now."""
-        return _error(self.attaching, path)
+        return self._error(self.attaching, path)
 
     def on_send(self, path: str) -> Error | None:
         """Return why a message to `path` is not taken just now."""
-        return _error(self.sending, path)
+        return self._error(self.sending, path)
 
     def on_acknowledge(self, path: str) -> Acknowledgement:
         """Return what becomes of the answer to a message to `path`."""
         for fault in self.acknowledging:
             if fault.strikes(path):
+                self.struck += 1
                 return fault.what
         return Acknowledgement.SENT
 
@@ -103,9 +106,9 @@ class Trouble:
         """Tell whether what `path` belongs to is gone."""
         return any(lies_below(path, entity) for entity in self.deleted)
 
-
-def _error(faults: list[Fault[Callable[[], Error]]], path: str) -> Error | None:
-    for fault in faults:
-        if fault.strikes(path):
-            return fault.what()
-    return None
+    def _error(self, faults: list[Fault[Callable[[], Error]]], path: str) -> Error | None:
+        for fault in faults:
+            if fault.strikes(path):
+                self.struck += 1
+                return fault.what()
+        return None

@@ -1,0 +1,110 @@
+"""A case: one fault, where it applies, how it begins and ends. And what it may lay hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lab.faults.plan import FAULTED, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lab.control import Control
+    from lab.faults.journal import Journal
+    from lab.faults.plan import Target
+    from lab.functions_host import FunctionsHost
+    from lab.twins import Message
+
+EVERYWHERE: Final = tuple(Kind)
+ONCE: Final = (Kind.EVENT_HUB,)
+
+_LONGEST_WAIT: Final = 40.0
+
+
+class NeverHappenedError(Exception):
+    """A fault could not be brought about as it was meant: its case proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a fault may lay hands on.
+
+    Attributes:
+        control: the local Azure's control surface.
+        host: the Functions host with the relay in it.
+        journal: what the relay says.
+        target: the destination to be faulted.
+        sent: returns how many messages the ingress holds.
+        arrived: returns how many messages the target holds.
+        send: puts messages into the ingress beside those that flow.
+    """
+
+    control: Control
+    host: FunctionsHost
+    journal: Journal
+    target: Target
+    sent: Callable[[], int]
+    arrived: Callable[[], int]
+    send: Callable[[Sequence[Message]], Awaitable[None]]
+
+    @property
+    def trouble(self) -> int:
+        """How often the relay spoke of trouble on the faulted route."""
+        return self.journal.trouble(FAULTED)
+
+    async def until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait for a condition.
+
+        Raises:
+            NeverHappenedError: it did not come about.
+        """
+        if not await self.journal.until(condition, _LONGEST_WAIT):
+            raise NeverHappenedError(f"waited in vain: {what}")
+
+
+type Step = Callable[[Scene], Awaitable[None] | None]
+type Sign = Callable[[Scene], bool]
+
+
+def noticed(scene: Scene) -> bool:
+    """Tell whether the relay spoke of trouble on the faulted route."""
+    return scene.trouble > 0
+
+
+def struck(scene: Scene) -> bool:
+    """Tell whether a fault has hit anybody at the destination."""
+    return scene.control.struck()[scene.target.namespace] > 0
+
+
+def behind(scene: Scene) -> bool:
+    """Tell whether the destination lacks something that was sent."""
+    return scene.arrived() < scene.sent()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One fault.
+
+    Attributes:
+        name: what goes wrong, in words.
+        inject: begins it.
+        end: ends it.
+        applies_to: for which kinds of destinations it is played.
+        lasts: seconds between beginning and end, at least.
+        sign: how it shows that the fault was real; waited for before the end.
+        quick: whether it belongs to the representative fifth.
+    """
+
+    name: str
+    inject: Step
+    end: Step
+    applies_to: tuple[Kind, ...] = EVERYWHERE
+    lasts: float = 2.0
+    sign: Sign = noticed
+    quick: tuple[Kind, ...] = ()
+
+
+def nothing(_: Scene) -> None:
+    """Do nothing: the fault ends by itself."""

@@ -1,0 +1,209 @@
+"""The real path of one case: a local Azure of its own, the relay in the host, and readers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.storage.blob.aio import ContainerClient
+
+from lab.audit import Access, Expectation, audit, read_dead_letters, read_hub, read_queue
+from lab.credential import managed_identity
+from lab.faults.case import Scene
+from lab.faults.journal import Journal
+from lab.faults.plan import (
+    FAULTED,
+    HEALTHY,
+    HEALTHY_HUB,
+    HEALTHY_NAMESPACE,
+    INGRESS,
+    INGRESS_HUB,
+    READERS,
+    TARGETS,
+    Kind,
+    plan,
+)
+from lab.faults.times import read_times, worst_delay
+from lab.functions_host import FunctionsHost
+from lab.local_azure import LocalAzure
+from lab.plan import DEAD_LETTERS, HOST_CONTAINER, free_block
+from lab.twins import Layout, Message, Plant, Sender
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+    from azure.identity.aio import ManagedIdentityCredential
+
+    from lab.audit import Key, Received, Report
+    from lab.faults.plan import Target
+
+APP: Final = Path(__file__).parents[2]
+
+_SEED: Final = 7
+_FEW_TWINS: Final = Layout(1, 1, 3, 2)
+"""Reading a session back costs most of a second."""
+_WAITING: Final = ".waiting.json"
+_MALFORMED: Final = "_malformed"
+_EXPECTATIONS: Final = (
+    Expectation(FAULTED, lambda _: True),
+    Expectation(HEALTHY, lambda _: True),
+)
+
+
+class LabStage:
+    """Made by `open_stage`; see `lab.faults.runner.Stage`."""
+
+    def __init__(
+        self,
+        azure: LocalAzure,
+        host: FunctionsHost,
+        journal: Journal,
+        senders: tuple[Sender, Sender],
+        auditor: ManagedIdentityCredential,
+        target: Target,
+    ) -> None:
+        self.journal = journal
+        self._azure = azure
+        self._host = host
+        self._flowing, self._between = senders
+        self._auditor = auditor
+        self._target = target
+        self._plant = iter(Plant(_SEED, datetime.now(UTC), layout=_FEW_TWINS))
+        self.scene = Scene(
+            azure.control,
+            host,
+            journal,
+            target,
+            lambda: self._held(INGRESS, INGRESS_HUB),
+            lambda: self._held(target.namespace, target.entity),
+            self._put,
+        )
+
+    async def flow(self, count: int, rate: float) -> None:
+        """Let the plant send its next events."""
+        await self._flowing.send(islice(self._plant, count), rate=rate)
+
+    async def _put(self, messages: Sequence[Message]) -> None:
+        await self._between.send_messages(messages)
+
+    async def redrive(self) -> None:
+        """Fire the relay's timer."""
+        await self._host.invoke_timer("redrive")
+
+    async def is_settled(self) -> bool:
+        """Whether the host has checkpointed everything and nothing waits in Blob."""
+        if await self._checkpoints() != self._ends():
+            return False
+        async with self._container(DEAD_LETTERS) as container:
+            names = [name async for name in container.list_blob_names()]
+        return not any(name.endswith(_WAITING) for name in names)
+
+    async def _checkpoints(self) -> dict[str, int]:
+        """Read how far the host has come in each partition: the last number that is done."""
+        async with self._container(HOST_CONTAINER) as container:
+            return {
+                blob.name.rpartition("/")[2]: int(blob.metadata["sequencenumber"])
+                async for blob in container.list_blobs(include=["metadata"])
+                if "/checkpoint/" in blob.name
+            }
+
+    def _ends(self) -> dict[str, int]:
+        """Return the last number of each partition of the ingress that holds anything."""
+        partitions = self._entities(INGRESS)[INGRESS_HUB]
+        return {name: end["next"] - 1 for name, end in partitions.items() if end["next"]}
+
+    async def audit(self) -> tuple[Report, int]:
+        """Read everything back and compare; with the report, how many malformed are missing."""
+        sent, faulted, healthy = await asyncio.gather(
+            read_hub(self._access(INGRESS), INGRESS_HUB, READERS),
+            self._read_target(),
+            read_hub(self._access(HEALTHY_NAMESPACE), HEALTHY_HUB, READERS),
+        )
+        kept = await self._kept()
+        report = audit(sent, {FAULTED: faulted, HEALTHY: healthy}, _EXPECTATIONS, kept)
+        return report, max(0, report.malformed - len(kept.get(_MALFORMED, ())))
+
+    async def _read_target(self) -> list[Received]:
+        access = self._access(self._target.namespace)
+        if self._target.kind is Kind.EVENT_HUB:
+            return await read_hub(access, self._target.entity, READERS)
+        return await read_queue(access, self._target.entity, session=True)
+
+    async def _kept(self) -> Mapping[str, Collection[Key]]:
+        return await read_dead_letters(
+            self._azure.storage.url, DEAD_LETTERS, self._auditor, str(self._azure.tls.ca_file)
+        )
+
+    async def worst_delay(self) -> float | None:
+        """Return the seconds that the healthy route's slowest event took."""
+        sent, arrived = await asyncio.gather(
+            read_times(self._access(INGRESS), INGRESS_HUB, READERS),
+            read_times(self._access(HEALTHY_NAMESPACE), HEALTHY_HUB, READERS),
+        )
+        return worst_delay(sent, arrived)
+
+    def _access(self, namespace: str) -> Access:
+        address = self._azure.namespace(namespace).address
+        return Access(address, self._auditor, str(self._azure.tls.ca_file))
+
+    def _container(self, name: str) -> ContainerClient:
+        return ContainerClient(
+            self._azure.storage.url,
+            name,
+            credential=self._auditor,
+            connection_verify=str(self._azure.tls.ca_file),
+        )
+
+    def _held(self, namespace: str, entity: str) -> int:
+        """Count what an entity holds."""
+        counts = self._entities(namespace)[entity]
+        if "active" in counts:
+            return int(counts["active"])
+        return sum(partition["next"] for partition in counts.values())
+
+    def _entities(self, namespace: str) -> dict[str, dict[str, Any]]:
+        return self._azure.broker.state()[namespace]["entities"]
+
+
+@asynccontextmanager
+async def open_stage(kind: Kind) -> AsyncIterator[LabStage]:
+    """Start a local Azure and the relay in it; both end with the context.
+
+    Raises:
+        OSError: an address or a port is taken.
+        AzuriteError: storage can't be had.
+        AppFailed: the relay can't start.
+    """
+    target = TARGETS[kind]
+    async with AsyncExitStack() as stack:
+        state = stack.enter_context(TemporaryDirectory(prefix="twin-relay-faults-"))
+        azure = LocalAzure(plan(free_block(), target), Path(state))
+        await stack.enter_async_context(azure)
+        journal = Journal()
+        host = FunctionsHost(
+            APP, azure.settings("relay"), on_log=journal.hear, ca_file=azure.tls.ca_file
+        )
+        stack.push_async_callback(host.stop)
+        await host.start()
+        plant = await stack.enter_async_context(_identity(azure, "digital-twins"))
+        auditor = await stack.enter_async_context(_identity(azure, "auditor"))
+        senders = _sender(azure, plant), _sender(azure, plant)
+        for sender in senders:
+            await stack.enter_async_context(sender)
+        yield LabStage(azure, host, journal, senders, auditor, target)
+
+
+def _sender(azure: LocalAzure, plant: ManagedIdentityCredential) -> Sender:
+    address = azure.namespace(INGRESS).address
+    return Sender(address, INGRESS_HUB, plant, str(azure.tls.ca_file))
+
+
+def _identity(azure: LocalAzure, app: str) -> ManagedIdentityCredential:
+    settings = azure.access(app)
+    return managed_identity(settings["IDENTITY_ENDPOINT"], settings["IDENTITY_HEADER"])
