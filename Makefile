@@ -10,13 +10,16 @@ SET_UP := $(VENV)/.done
 AZURITE := lab/node_modules/.done
 CODE := relay lab bench tests function_app.py
 
-.PHONY: help demo lab test check fix lock clean
+.PHONY: help demo faults lab test check fix lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
 demo: $(SET_UP) $(AZURITE) ## Watch twin events flow on a local Azure; JSON=1 prints JSON lines
 	@$(BIN)/python -m lab.demo $(if $(JSON),--json)
+
+faults: $(SET_UP) $(AZURITE) ## Break everything while events flow, and count; QUICK=1 a fifth, JSON=1 JSON lines
+	@$(BIN)/python -m lab.faults $(if $(QUICK),--quick) $(if $(JSON),--json)
 
 lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the settings to use it
 	@$(BIN)/python -m lab up

@@ -4,22 +4,74 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import signal
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from lab.faults.cases import CASES
-from lab.faults.runner import Script, play
+from lab.faults.matrix import choose, play_all
+from lab.faults.report import document
+from lab.faults.screen import choose as choose_screen
 from lab.faults.stage import open_stage
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-async def one(case, kind, turn):
-    async with turn, open_stage(kind) as stage:
-        r = await play(case, kind, stage, Script())
-        print(r.as_json(), flush=True)
+    from lab.faults.matrix import Round
+    from lab.faults.result import Matrix
+    from lab.faults.screen import Screen
+
+WHAT_IT_DOES: Final = (
+    "Inject faults for real while twin events flow through the relay, then read everything "
+    "back and count what was lost, reordered or altered."
+)
+DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+_INTERRUPTED: Final = 130
 
 
-async def main(words, n):
-    turn = asyncio.Semaphore(n)
-    await asyncio.gather(*(one(c, k, turn) for c in CASES for k in c.applies_to if any(w in c.name for w in words)))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play, and return the exit code: 0 only if every promise was kept."""
+    given = _parser().parse_args(arguments)
+    screen = choose_screen(as_json=given.as_json)
+    rounds = choose(CASES, quick=given.quick, words=given.only)
+    if not rounds:
+        screen.fail(f"no case is called like {given.only!r}")
+        return 2
+    _be_quiet()
+    try:
+        matrix = asyncio.run(_play(rounds, screen))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        screen.fail("Interrupted; everything that was started has ended")
+        return _INTERRUPTED
+    if not (given.quick or given.only):
+        DOCUMENT.write_text(document(matrix), encoding="utf-8")
+    screen.outcome(matrix)
+    return 0 if matrix.is_good else 1
+
+
+async def _play(rounds: Sequence[Round], screen: Screen) -> Matrix:
+    playing = asyncio.current_task()
+    assert playing is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
+    return await play_all(rounds, open_stage, screen)
+
+
+def _be_quiet() -> None:
+    """Leave out what servers and SDKs say about faults: they are meant to happen."""
+    for name in ("aiohttp", "asyncio", "azure", "lab"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab.faults", description=WHAT_IT_DOES)
+    parser.add_argument("--json", dest="as_json", action="store_true", help="JSON lines")
+    parser.add_argument("--quick", action="store_true", help="a representative fifth")
+    parser.add_argument("--only", default="", metavar="WORDS", help="cases called like this")
+    return parser
+
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[2:], int(sys.argv[1])))
+    sys.exit(main())

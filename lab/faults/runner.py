@@ -1,11 +1,11 @@
-"""Plays a case: events flow, the fault begins and ends, the relay recovers, and all is counted."""
+"""Plays a case: events flow, a fault begins and ends, the relay recovers, all is counted."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from lab.faults.case import NeverHappenedError
@@ -47,8 +47,12 @@ class Stage(Protocol):
     async def audit(self) -> tuple[Report, int]:
         """Compare what was sent and what is there; count the malformed that are missing."""
 
-    async def worst_delay(self) -> float | None:
-        """Return the seconds that the healthy route's slowest event took."""
+    async def worst_delay(self, since: float) -> float | None:
+        """Return the seconds that the healthy route's slowest event took.
+
+        Args:
+            since: seconds since 1970; what came into the ingress before does not count.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,11 @@ class Script:
 async def play(case: Case, kind: Kind, stage: Stage, script: Script) -> Result:
     """Play a case and return what came of it."""
     started = time.monotonic()
-    problems = []
+    problems: list[str] = []
     await stage.flow(script.before, script.rate)
     if not await stage.journal.until(lambda: _flows(stage), _LONGEST_SIGN):
         problems.append("nothing was delivered before the fault")
+    began = time.time()
     try:
         async with _flowing(stage, script.during, script.rate):
             await _do(case.inject, stage.scene)
@@ -89,7 +94,13 @@ async def play(case: Case, kind: Kind, stage: Stage, script: Script) -> Result:
         await _do(case.end, stage.scene)
     if not await _recover(stage, script.patience):
         problems.append(f"not recovered within {script.patience:g} seconds")
-    return await _count(case, kind, stage, started, problems)
+    counted = await _count(case, kind, stage)
+    return replace(
+        counted,
+        delay=await stage.worst_delay(began),
+        seconds=time.monotonic() - started,
+        problems=(*problems, *(stage.journal.errors if problems else ())),
+    )
 
 
 def _flows(stage: Stage) -> bool:
@@ -122,13 +133,9 @@ async def _recover(stage: Stage, seconds: float) -> bool:
     return True
 
 
-async def _count(
-    case: Case, kind: Kind, stage: Stage, started: float, problems: list[str]
-) -> Result:
+async def _count(case: Case, kind: Kind, stage: Stage) -> Result:
     report, malformed_lost = await stage.audit()
     faulted = next(route for route in report.routes if route.route == FAULTED)
-    if problems:
-        problems.extend(stage.journal.errors)
     return Result(
         case=case.name,
         destination=kind,
@@ -140,7 +147,4 @@ async def _count(
         lost=report.lost + malformed_lost,
         out_of_order=report.out_of_order,
         altered=report.altered + report.unexpected,
-        delay=await stage.worst_delay(),
-        seconds=time.monotonic() - started,
-        problems=tuple(problems),
     )

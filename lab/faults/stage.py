@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -140,13 +139,15 @@ class LabStage:
             self._azure.storage.url, DEAD_LETTERS, self._auditor, str(self._azure.tls.ca_file)
         )
 
-    async def worst_delay(self) -> float | None:
+    async def worst_delay(self, since: float) -> float | None:
         """Return the seconds that the healthy route's slowest event took."""
         sent, arrived = await asyncio.gather(
             read_times(self._access(INGRESS), INGRESS_HUB, READERS),
             read_times(self._access(HEALTHY_NAMESPACE), HEALTHY_HUB, READERS),
         )
-        return worst_delay(sent, arrived)
+        return worst_delay(
+            {key: moment for key, moment in sent.items() if moment >= since}, arrived
+        )
 
     def _access(self, namespace: str) -> Access:
         address = self._azure.namespace(namespace).address
@@ -168,7 +169,9 @@ class LabStage:
         return sum(partition["next"] for partition in counts.values())
 
     def _entities(self, namespace: str) -> dict[str, dict[str, Any]]:
-        return self._azure.broker.state()[namespace]["entities"]
+        state: Any = self._azure.broker.state()[namespace]
+        entities: dict[str, dict[str, Any]] = state["entities"]
+        return entities
 
 
 @asynccontextmanager

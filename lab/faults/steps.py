@@ -331,7 +331,7 @@ def _largest(properties: dict[str, str]) -> int:
     while fails - fits > 1:
         size = (fits + fails) // 2
         data = EventData(b"x" * size)
-        data.properties = dict(properties)
+        data.properties.update(properties)
         data.content_type = "application/json"
         try:
             EventDataBatch(_LINK_BYTES).add(data)

@@ -1,4 +1,4 @@
-"""How late events came to a hub: when each was enqueued, by a consumer that looks at nothing else."""
+"""How late events came to a hub: a consumer that looks only at when each was enqueued."""
 
 from __future__ import annotations
 
