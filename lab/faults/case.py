@@ -73,6 +73,11 @@ def noticed(scene: Scene) -> bool:
     return scene.trouble > 0
 
 
+def always(_: Scene) -> bool:
+    """Tell that there is nothing to show."""
+    return True
+
+
 def struck(scene: Scene) -> bool:
     """Tell whether a fault has hit anybody at the destination."""
     return scene.control.struck()[scene.target.namespace] > 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from lab.faults import steps
-from lab.faults.case import ONCE, Case, behind, nothing, struck
+from lab.faults.case import ONCE, Case, always, behind, nothing, struck
 from lab.faults.plan import Kind
 
 _HUB: Final = (Kind.EVENT_HUB,)
 _QUEUE: Final = (Kind.QUEUE,)
 
 CASES: Final = (
+    Case("nothing, for comparison", nothing, nothing, lasts=0, sign=always),
     # The worker
     Case(
         "worker killed before it sends",

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lab.faults.plan import Kind
 
 _BETWEEN_REDRIVES: Final = 1.0
-_LONGEST_SIGN: Final = 40.0
+_LONGEST_WAIT: Final = 40.0
+_LOOKS: Final = 20
 
 
 class Stage(Protocol):
@@ -79,14 +80,14 @@ async def play(case: Case, kind: Kind, stage: Stage, script: Script) -> Result:
     started = time.monotonic()
     problems: list[str] = []
     await stage.flow(script.before, script.rate)
-    if not await stage.journal.until(lambda: _flows(stage), _LONGEST_SIGN):
+    if not await stage.journal.until(lambda: _flows(stage), _LONGEST_WAIT):
         problems.append("nothing was delivered before the fault")
     began = time.time()
     try:
         async with _flowing(stage, script.during, script.rate):
             await _do(case.inject, stage.scene)
         await asyncio.sleep(case.lasts)
-        if not await stage.journal.until(lambda: case.sign(stage.scene), _LONGEST_SIGN):
+        if not await _shows(case, stage):
             problems.append("the fault did not show")
     except NeverHappenedError as error:
         problems.append(str(error))
@@ -107,12 +108,23 @@ def _flows(stage: Stage) -> bool:
     return all(stage.journal.events("relay.delivered", name) for name in (FAULTED, HEALTHY))
 
 
+async def _shows(case: Case, stage: Stage) -> bool:
+    """Wait until the fault shows; what waits is tried from time to time, as by the timer."""
+    for _ in range(_LOOKS):
+        if await stage.journal.until(lambda: case.sign(stage.scene), _BETWEEN_REDRIVES):
+            return True
+        await stage.redrive()
+    return False
+
+
 @asynccontextmanager
 async def _flowing(stage: Stage, count: int, rate: float) -> AsyncIterator[None]:
     """Let events flow meanwhile, all of them before it is over."""
-    async with asyncio.TaskGroup() as flow:
-        flow.create_task(stage.flow(count, rate))
+    flow = asyncio.create_task(stage.flow(count, rate))
+    try:
         yield
+    finally:
+        await flow
 
 
 async def _do(step: Step, scene: Scene) -> None:

@@ -1,0 +1,43 @@
+"""A short form of the matrix, on the real path."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.faults import matrix
+from lab.faults.cases import CASES
+from lab.faults.plan import Kind
+from lab.faults.result import Matrix, Result
+from lab.faults.stage import open_stage
+
+pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("faults")]
+
+SHORT = {
+    "worker killed between send and acknowledgement": Kind.QUEUE,
+    "network denied": Kind.EVENT_HUB,
+}
+
+
+class Still:
+    """A screen on which nobody looks."""
+
+    def begin(self, cases: int) -> None: ...
+
+    def result(self, result: Result, done: int, cases: int) -> None: ...
+
+    def outcome(self, matrix: Matrix) -> None: ...
+
+    def fail(self, text: str) -> None: ...
+
+
+async def test_nothing_is_lost_reordered_or_altered_under_faults_that_are_real() -> None:
+    rounds = [each for each in matrix.choose(CASES) if SHORT.get(each.case.name) is each.kind]
+
+    played = await matrix.play_all(rounds, open_stage, Still())
+
+    assert 2 == len(played.results)
+    for result in played.results:
+        assert result.is_good, result.as_json()
+        assert 500 == result.sent == result.delivered
+    denied = next(each for each in played.results if each.case == "network denied")
+    assert denied.redriven > 0
