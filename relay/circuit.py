@@ -60,11 +60,17 @@ class Circuit:
 
     def open(self, error: DeliveryError) -> None:
         """Open, or stay open: the destination failed, and events wait in Blob."""
+        if self.error is None:
+            self._next_probe = asyncio.get_running_loop().time() + self._pause
         self.error = error
-        self._next_probe = asyncio.get_running_loop().time() + self._pause
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
         for lane in self._lanes.values():
             lane.is_clear = False
+
+    def stay_open(self, error: DeliveryError) -> None:
+        """Let the next probe wait longer, for the last one failed."""
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self.error = None
+        self.open(error)
 
     def close(self, lanes: Iterable[Lane]) -> None:
         """Close: the destination answers, and nothing of these lanes waits any more."""

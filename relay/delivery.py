@@ -135,7 +135,7 @@ class Delivery:
                     if progress.is_whole:
                         circuit.close(lanes)
             if progress.stopped is not None:
-                circuit.open(progress.stopped)
+                circuit.stay_open(progress.stopped)
 
     def _probe(self, route: Route) -> None:
         """Redrive in the background, so that no other route of the batch waits for it."""
@@ -171,12 +171,12 @@ class Delivery:
             else:
                 error = circuit.error or _BEHIND
                 failures = [Failure(arrival, error, 0) for arrival in arrivals]
-            await self._dead_letter(route, arrivals, failures)
             tried = [
                 failure for failure in failures if failure.attempts and not failure.is_final
             ]
             if tried:
                 circuit.open(tried[0].error)
+            await self._dead_letter(route, arrivals, failures)
         if circuit.may_probe() and not (flows and circuit.error is None):
             self._probe(route)
 

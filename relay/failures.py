@@ -12,13 +12,14 @@
 | disabled        | route    | no           | 503  |
 | throttled       | load     | yes          | 429  |
 | quota_exceeded  | load     | no           | 503  |
-| timeout         | network  | yes          | 503  |
+| timeout         | network  | no           | 503  |
 | unavailable     | network  | yes          | 503  |
 | unknown         | network  | yes          | 503  |
 
 A failure that is the *event's* fault isolates the event: its neighbours go on without it, and
 its dead letter waits for a person. Every other failure is the destination's: the events behind
-it share its fate, and their dead letters are redriven when the destination answers again.
+it it share its fate, and their dead letters are redriven when the destination answers again. A
+time-out is not retried here, since it has cost its seconds already: a redrive will tell.
 
 The value of a `Reason` is what telemetry calls `error.type` and what a dead letter carries;
 there is no other list. HTTP is the status for a caller who waits: 503 and 429 say "later",
@@ -102,7 +103,7 @@ TRAITS: Final = {
     Reason.DISABLED: Traits(Fault.ROUTE, retried=False, http_status=503),
     Reason.THROTTLED: Traits(Fault.LOAD, retried=True, http_status=429),
     Reason.QUOTA_EXCEEDED: Traits(Fault.LOAD, retried=False, http_status=503),
-    Reason.TIMEOUT: Traits(Fault.NETWORK, retried=True, http_status=503),
+    Reason.TIMEOUT: Traits(Fault.NETWORK, retried=False, http_status=503),
     Reason.UNAVAILABLE: Traits(Fault.NETWORK, retried=True, http_status=503),
     Reason.UNKNOWN: Traits(Fault.NETWORK, retried=True, http_status=503),
 }

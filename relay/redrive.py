@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relay.dead_letters import DeadLetter, held_name
+from relay.failures import DeliveryError, Reason
 from relay.observer import Redriven, Unreadable
 
 if TYPE_CHECKING:
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from relay.dead_letters import DeadLetters, Parcel
-    from relay.failures import DeliveryError
     from relay.observer import Observer
     from relay.routing import Route
     from relay.sending import Failure, Sender
+
+
+_LONGEST_PARCEL: Final = 40.0
+"""Seconds for sending one parcel: fewer than its claim lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,13 @@ class Redrive:
 
     async def _parcel(self, route: Route, parcel: Parcel) -> DeliveryError | None:
         arrivals = [letter.arrival for letter in parcel.letters]
-        failures = await self._sender.send(route, arrivals)
+        try:
+            async with asyncio.timeout(_LONGEST_PARCEL):
+                failures = await self._sender.send(route, arrivals)
+        except TimeoutError:
+            return DeliveryError(
+                Reason.TIMEOUT, f"not taken within {_LONGEST_PARCEL:g} seconds"
+            )
         await self._hold(route, parcel, [f for f in failures if f.is_final])
         waiting = [f for f in failures if not f.is_final]
         if waiting:

@@ -50,13 +50,14 @@ class Patience:
         longest: seconds that no wait exceeds.
         budget: seconds from the first attempt after which no other is made, however many events
             were accepted meanwhile; it must end well before the host's `functionTimeout`.
-        attempt: seconds that one attempt may take.
+        attempt: seconds that one attempt may take, waiting for its turn included; sinks bound
+            each of their calls by less.
     """
 
     first: float = 0.25
     longest: float = 8.0
     budget: float = 20.0
-    attempt: float = 30.0
+    attempt: float = 60.0
 
     def wait_after(self, attempts: int, elapsed: float, asked: float = 0.0) -> float | None:
         """Return the seconds to wait after so many attempts, `None` to give up.

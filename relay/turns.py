@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from relay.failures import DeliveryError
 
@@ -31,7 +31,7 @@ class InTurn:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._failed = 0
         self._error: DeliveryError | None = None
 
@@ -56,7 +56,9 @@ class InTurn:
     @asynccontextmanager
     async def _turn(self, stream: str) -> AsyncIterator[None]:
         failed_before = self._failed
-        async with self._turns[stream]:
+        turn = self._turns.get(stream) or asyncio.Lock()
+        self._turns[stream] = turn  # forgotten when nobody holds or awaits it any more
+        async with turn:
             if self._error is not None and self._failed > failed_before:
                 raise DeliveryError(
                     self._error.reason,

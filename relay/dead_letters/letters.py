@@ -142,7 +142,7 @@ def held_name(waiting: str, first: Arrival) -> str:
     It differs from every name that `blob_name` gives: nothing held may be overwritten.
     """
     stem = waiting.removesuffix(f".{Fate.WAITING}.json")
-    return f"{stem}-{first.sequence:020d}.{Fate.HELD}.json"
+    return f"{stem}-{first.sequence:020d}.{first.part}.{Fate.HELD}.json"
 
 
 def lane_mark(lane: str) -> str:
@@ -170,7 +170,7 @@ def unpack(name: str, version: str, stored: bytes) -> Parcel:
     """Make a parcel of a stored blob; one that is damaged or foreign has no letters."""
     try:
         return Parcel(name, version, decode(stored.decode()))
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return Parcel(name, version, ())
 
 

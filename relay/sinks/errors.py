@@ -20,6 +20,7 @@ from azure.servicebus import exceptions as servicebus
 
 from relay.failures import DeliveryError, Reason
 from relay.refusals import explain
+from relay.sinks.calls import CALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,4 +166,6 @@ def _wait(words: str) -> float:
 def _told(error: Exception) -> tuple[Reason, str]:
     if isinstance(error, DeliveryError):
         return error.reason, error.detail
+    if type(error) is TimeoutError and not str(error):
+        return Reason.TIMEOUT, f"no answer within {CALL_SECONDS:g} seconds"
     return reason_of(error), " ".join(_said(error).split()) or type(error).__name__

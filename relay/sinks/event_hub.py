@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from azure.eventhub import EventData, TransportType
 from azure.eventhub.aio import EventHubProducerClient
@@ -13,14 +15,13 @@ from relay.formats import amqp_binding
 from relay.routing import fitting, key
 from relay.settings import Transport
 from relay.sinks.batches import fill
+from relay.sinks.calls import CALL_SECONDS, Aside
 from relay.sinks.errors import reason_of, translated
 from relay.sinks.key_hash import partition
 from relay.sinks.resource import resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from azure.eventhub import EventDataBatch
+    from collections.abc import AsyncIterator, Sequence
 
     from relay.event import Event
     from relay.identity import Identity
@@ -32,6 +33,8 @@ _KEEP_ALIVE: Final = 30
 """Seconds between signs of life: the service closes a connection that was silent for 240."""
 _MAY_NOT_READ: Final = frozenset({Reason.FORBIDDEN, Reason.UNAUTHENTICATED})
 _BY_KEY: Final = "key:"
+_ASK_AGAIN: Final = 300.0
+"""Seconds after which partitions that could not be read are asked for again."""
 
 
 class EventHubSink:
@@ -57,19 +60,24 @@ class EventHubSink:
         self._identity = identity
         self._ca_file = ca_file
         self._client: EventHubProducerClient | None = None
+        self._aside = Aside()
         self._partitions: tuple[str, ...] = ()
+        self._ask_again = 0.0
         self._resource = resource_of(route.destination, connection)
 
     async def open(self) -> None:
-        """Get a token and learn the hub's partitions, if that has not happened yet."""
+        """Get a token, and learn the hub's partitions if that may still tell something new."""
         with translated(self._resource, self._identity):
             await self._identity.check(self._resource.audience)
-            if self._ordered and not self._partitions:
+            now = asyncio.get_running_loop().time()
+            if self._ordered and not self._partitions and now >= self._ask_again:
+                self._ask_again = now + _ASK_AGAIN
                 self._partitions = await self._read_partitions()
 
     async def _read_partitions(self) -> tuple[str, ...]:
         try:
-            return tuple(await self._producer().get_partition_ids())
+            async with self._call() as producer:
+                return tuple(await producer.get_partition_ids())
         except EventHubError as error:
             if reason_of(error) in _MAY_NOT_READ:
                 return ()  # it may still send: that is found out by sending
@@ -90,21 +98,31 @@ class EventHubSink:
         while accepted < len(events):
             with translated(self._resource, self._identity, accepted=accepted):
                 await self._identity.check(self._resource.audience)
-                batch = await self._new_batch(stream)
+                async with self._call() as producer:
+                    batch = await producer.create_batch(**_placed(stream))
                 count = fill(batch.add, message, events[accepted:])
             with translated(self._resource, self._identity, accepted=accepted, suspects=count):
-                await self._producer().send_batch(batch)
+                async with self._call() as producer:
+                    await producer.send_batch(batch)
             accepted += count
 
-    async def _new_batch(self, stream: str) -> EventDataBatch:
+    @asynccontextmanager
+    async def _call(self) -> AsyncIterator[EventHubProducerClient]:
+        """Bound a call; a client whose call never ended is not used again."""
         producer = self._producer()
-        if stream.startswith(_BY_KEY):
-            return await producer.create_batch(partition_key=stream.removeprefix(_BY_KEY))
-        return await producer.create_batch(partition_id=stream or None)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                yield producer
+        except (TimeoutError, asyncio.CancelledError):
+            self._aside.close(producer)
+            if self._client is producer:
+                self._client = None
+            raise
 
     async def close(self) -> None:
         """Let go of connections; a later `open` makes new ones."""
         client, self._client, self._partitions = self._client, None, ()
+        self._ask_again = 0.0
         if client is not None:
             await client.close()
 
@@ -127,6 +145,13 @@ _TRANSPORT: Final = {
     Transport.AMQP: TransportType.Amqp,
     Transport.WEB_SOCKETS: TransportType.AmqpOverWebsocket,
 }
+
+
+def _placed(stream: str) -> dict[str, Any]:
+    """Return how a batch is told where it belongs; nowhere in particular leaves it open."""
+    if stream.startswith(_BY_KEY):
+        return {"partition_key": stream.removeprefix(_BY_KEY)}
+    return {"partition_id": stream} if stream else {}
 
 
 def message(event: Event) -> EventData:

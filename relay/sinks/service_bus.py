@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from azure.servicebus import ServiceBusMessage, TransportType
@@ -13,11 +13,12 @@ from relay.formats import amqp_binding
 from relay.routing import Kind, fitting, key
 from relay.settings import Transport
 from relay.sinks.batches import fill
+from relay.sinks.calls import CALL_SECONDS, Aside
 from relay.sinks.errors import translated
 from relay.sinks.resource import resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from azure.servicebus.aio import ServiceBusSender
 
@@ -56,6 +57,7 @@ class ServiceBusSink:
         self._sender: ServiceBusSender | None = None
         self._used = 0.0
         self._is_broken = False
+        self._aside = Aside()
         self._resource = resource_of(destination, connection)
 
     async def open(self) -> None:
@@ -63,17 +65,19 @@ class ServiceBusSink:
         with translated(self._resource, self._identity):
             await self._identity.check(self._resource.audience)
 
-    async def _freshen(self) -> None:
-        """Let go of a link that sat idle for too long, or whose last call never ended."""
+    def _freshen(self) -> None:
+        """Let go of a link that sat idle for too long, or whose last call did not end well."""
         idle = asyncio.get_running_loop().time() - self._used
-        if idle > _FRESH or self._is_broken:
-            await self.close()
+        if self._client is not None and (idle > _FRESH or self._is_broken):
+            self._aside.close(self._client)
+            self._client = self._sender = None
 
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        """Trust the link again only when a call over it has ended well."""
+    @asynccontextmanager
+    async def _call(self) -> AsyncIterator[ServiceBusSender]:
+        """Bound a call; trust the link again only when the call has ended well."""
         self._is_broken = True
-        yield
+        async with asyncio.timeout(CALL_SECONDS):
+            yield self._open_sender()
         self._is_broken, self._used = False, asyncio.get_running_loop().time()
 
     def stream(self, event: Event) -> str:  # noqa: ARG002 - all go one way
@@ -86,15 +90,13 @@ class ServiceBusSink:
         while accepted < len(events):
             with translated(self._resource, self._identity, accepted=accepted):
                 await self._identity.check(self._resource.audience)
-                await self._freshen()
-                with self._call():
-                    batch = await self._open_sender().create_message_batch()
+                self._freshen()
+                async with self._call() as sender:
+                    batch = await sender.create_message_batch()
                 count = fill(batch.add_message, self._message, events[accepted:])
-            with (
-                translated(self._resource, self._identity, accepted=accepted, suspects=count),
-                self._call(),
-            ):
-                await self._open_sender().send_messages(batch)
+            with translated(self._resource, self._identity, accepted=accepted, suspects=count):
+                async with self._call() as sender:
+                    await sender.send_messages(batch)
             accepted += count
 
     def _message(self, event: Event) -> ServiceBusMessage:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.dead_letters import MALFORMED_ROUTE, DeadLetter, Fate, blob_name, held_name
-from relay.dead_letters.letters import LONGEST_DETAIL, decode, encode, lane_mark
+from relay.dead_letters.letters import LONGEST_DETAIL, decode, encode, lane_mark, unpack
 from relay.event import Event
 from relay.failures import Reason
 from relay.ingress import Arrival, Malformed
@@ -209,3 +209,21 @@ def types(letters: list[DeadLetter]) -> list[dict[str, type]]:
         for letter in letters
         if isinstance(letter.arrival.content, Event)
     ]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [b"\xff", b"", b"[", b"[{}]", b"{}", b"[" * 100_000, b'[{"relayown": [1]}]', b"null"],
+    ids=["no text", "nothing", "cut", "no event", "no batch", "deep", "odd", "null"],
+)
+def test_a_blob_that_is_no_batch_of_ours_has_no_letters(stored: bytes) -> None:
+    assert () == unpack("x", "1", stored).letters
+
+
+@pytest.mark.parametrize("own", ["[1]", "null", "7"])
+def test_a_letter_whose_own_attributes_are_no_object_is_not_ours(own: str) -> None:
+    letter = encode([a_letter()], "route").replace(
+        '"relaypart"', f'"relayown": {json.dumps(own)}, "relaypart"'
+    )
+
+    assert () == unpack("x", "1", letter.encode()).letters

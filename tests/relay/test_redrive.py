@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.dead_letters import Fate, blob_name
+from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.ingress import Arrival
 from relay.observer import Fact, Redriven
@@ -268,3 +270,25 @@ async def redrive(
     seconds: float = 45.0,
 ) -> Progress:
     return await a_redrive(blobs, sink, facts).route(ROUTE, seconds)
+
+
+@in_virtual_time
+async def test_what_is_held_of_one_message_by_two_redrives_is_all_kept() -> None:
+    blobs = MemoryDeadLetters()
+    both = [
+        replace(an_arrival(an_event(id=f"e{part}"), sequence=7), part=part) for part in (0, 1)
+    ]
+    await put(blobs, both)
+
+    await redrive(
+        blobs, MemorySink(poison=lambda event: event.id == "e0", faults=down_after(2))
+    )
+    await redrive(blobs, MemorySink(poison=lambda event: True))
+
+    held = [letter.arrival.content for letter in blobs.letters(Fate.HELD)]
+    assert {"e0", "e1"} == {content.id for content in held if isinstance(content, Event)}
+
+
+def down_after(sends: int) -> Callable[[], DeliveryError | None]:
+    """Fail for ever after the sink was opened and asked to send so often."""
+    return failing(*[None] * (1 + sends), *[Reason.UNAVAILABLE] * 9)

@@ -27,7 +27,7 @@ from tests.fakes import (
 from tests.relay.event_path import PATIENCE, ids
 from tests.virtual_time import A_YEAR, in_virtual_time
 
-RETRIED = (Reason.THROTTLED, Reason.TIMEOUT, Reason.UNAVAILABLE, Reason.UNKNOWN)
+RETRIED = (Reason.THROTTLED, Reason.UNAVAILABLE, Reason.UNKNOWN)
 AT_FAULT = (Reason.MALFORMED, Reason.TOO_LARGE, Reason.REJECTED)
 FINAL = tuple(reason for reason in Reason if reason not in (*RETRIED, *AT_FAULT))
 ROUTE = a_route()
@@ -96,7 +96,7 @@ async def test_a_destination_that_can_not_be_opened_is_not_sent_to(reason: Reaso
 
 @in_virtual_time
 async def test_opening_is_tried_again_as_sending_is() -> None:
-    sink = Watched(faults=failing(Reason.THROTTLED, Reason.TIMEOUT))
+    sink = Watched(faults=failing(Reason.THROTTLED, Reason.UNKNOWN))
 
     failures = await send(sink, arrivals(2))
 
@@ -151,7 +151,7 @@ async def test_without_patience_there_is_one_attempt() -> None:
 
 @in_virtual_time
 async def test_after_a_failure_in_mid_batch_only_the_rest_is_sent_again() -> None:
-    sink = Watched(largest_batch=2, faults=failing(None, None, None, Reason.TIMEOUT))
+    sink = Watched(largest_batch=2, faults=failing(None, None, None, Reason.UNKNOWN))
 
     failures = await send(sink, arrivals(6))
 

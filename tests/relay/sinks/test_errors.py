@@ -288,7 +288,8 @@ def test_what_is_no_refusal_has_no_explanation() -> None:
 
 
 def test_an_error_without_words_is_told_by_its_class() -> None:
-    assert translation_of(TimeoutError()).detail == "plant/alarms: TimeoutError"
+    assert translation_of(OSError()).detail == "plant/alarms: OSError"
+    assert translation_of(TimeoutError()).detail == "plant/alarms: no answer within 10 seconds"
 
 
 def test_what_is_translated_already_keeps_its_reason_and_gets_the_numbers() -> None:

@@ -1,0 +1,58 @@
+"""The benchmarks of the event path run, and print what those who draw figures look for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 50
+
+
+def printed(module: str, *arguments: str) -> list[dict[str, Any]]:
+    """Run a benchmark as its users do and return the JSON that it prints."""
+    ended = subprocess.run(
+        [sys.executable, "-m", f"bench.{module}", "--json", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=SECONDS,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == ended.returncode, ended.stderr
+    rows: list[dict[str, Any]] = json.loads(ended.stdout)
+    return rows
+
+
+def test_throughput_compares_the_relay_with_every_other_way_and_says_where_time_goes() -> None:
+    sizes = ["--events", "80", "--rounds", "1", "--sizes", "10"]
+
+    hub, queue = printed("throughput", *sizes)
+
+    ways = {"one_by_one", "grouped", "limit"}
+    parts = {
+        "decode", "filters", "placement", "encoding", "tokens", "sdk", "rest", "waiting",
+    }  # fmt: skip
+    assert {"destination", "batch", "relay", "parts"} <= hub.keys() & queue.keys()
+    assert ways | {f"to_{way}" for way in ways} <= hub.keys() & queue.keys()
+    assert "to_whole" in queue
+    assert parts == hub["parts"].keys() == queue["parts"].keys()
+    assert all(
+        hub["parts"][part] > 0 for part in ("decode", "filters", "placement", "encoding")
+    )
+
+
+def test_apart_tells_of_the_healthy_route_beside_one_in_trouble() -> None:
+    sizes = ["--batches", "1", "--size", "10", "--destinations", "event hub"]
+
+    undisturbed, refused = printed("apart", *sizes, "--troubles", "refused")
+
+    assert ["undisturbed", "refused"] == [undisturbed["trouble"], refused["trouble"]]
+    for row in (undisturbed, refused):
+        assert {"median", "worst"} == row["accepted"].keys() == row["settled"].keys()
+        assert {"accepted", "settled"} == row["ratios"].keys()
+        assert row["settled"]["worst"] >= row["accepted"]["median"] > 0
