@@ -19,6 +19,8 @@ ACCOUNT: Final = "twinrelaylab"
 DEAD_LETTERS: Final = "dead-letters"
 HOST_CONTAINER: Final = "azure-webjobs-eventhub"
 """Where the Functions host keeps its checkpoints."""
+HOST_CONTAINERS: Final = (HOST_CONTAINER, "azure-webjobs-hosts", "azure-webjobs-secrets")
+"""All that the Functions host keeps: checkpoints, its locks and timers, and its keys."""
 
 _BLOCKS_TRIED: Final = 50
 
@@ -149,7 +151,7 @@ def plant_plan(block: str) -> Plan:
             Grant("digital-twins", _HUB_SENDER, ingress.scope("eventhubs", "twin-events")),
             *_audit_grants(ingress, analytics, operations),
         ),
-        containers=(DEAD_LETTERS, HOST_CONTAINER),
+        containers=(DEAD_LETTERS, *HOST_CONTAINERS),
     )
 
 
@@ -194,7 +196,10 @@ def _relay_grants(
     yield Grant("relay-operations", _BUS_SENDER, operations.scope("queues", "alarms"))
     yield Grant("relay-operations", _BUS_SENDER, operations.scope("topics", "lifecycle"))
     yield Grant("relay", "Storage Blob Data Contributor", storage_scope(ACCOUNT, DEAD_LETTERS))
-    yield Grant("relay", "Storage Blob Data Owner", storage_scope(ACCOUNT, HOST_CONTAINER))
+    # In Azure the host's account is often one of its own, with the role on all of it. Here it
+    # is the dead letters' too, and a role on all of it would hide that they were refused.
+    for container in HOST_CONTAINERS:
+        yield Grant("relay", "Storage Blob Data Owner", storage_scope(ACCOUNT, container))
 
 
 def _audit_grants(*namespaces: Namespace) -> Iterable[Grant]:

@@ -23,7 +23,16 @@ from lab.credential import managed_identity
 from lab.identity import UnknownNameError
 from lab.local_azure import LocalAzure
 from lab.messaging.broker import AddressTakenError
-from lab.plan import AMQPS_PORT, HOST_CONTAINER, App, Plan, free_block, plant_plan
+from lab.plan import (
+    AMQPS_PORT,
+    DEAD_LETTERS,
+    HOST_CONTAINER,
+    HOST_CONTAINERS,
+    App,
+    Plan,
+    free_block,
+    plant_plan,
+)
 from lab.state_directory import StateInUseError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -93,6 +102,26 @@ async def test_the_relay_reaches_all_that_it_delivers_to(azure: LocalAzure) -> N
     await send_to_bus(azure.settings("relay"), "OPERATIONS", "alarms")
     await send_to_bus(azure.settings("relay"), "OPERATIONS", "lifecycle")
     await upload(azure, "relay", azure.settings("relay")["DEAD_LETTERS_CONTAINER"])
+
+
+async def test_the_functions_host_writes_whatever_it_keeps(azure: LocalAzure) -> None:
+    names = {f"azure-webjobs-{kept}" for kept in ("eventhub", "hosts", "secrets")}
+    for container in HOST_CONTAINERS:
+        await upload(azure, "relay", container)
+
+    assert names == set(HOST_CONTAINERS)
+
+
+async def test_what_the_host_may_do_lets_the_relay_keep_no_dead_letters(
+    azure: LocalAzure,
+) -> None:
+    role = ("relay", "Storage Blob Data Contributor", DEAD_LETTERS)
+    azure.control.revoke(*role)
+    try:
+        with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+            await upload(azure, "relay", DEAD_LETTERS)
+    finally:
+        azure.control.grant(*role)
 
 
 async def test_digital_twins_sends_to_the_ingress(azure: LocalAzure) -> None:
