@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 import signal
 import sys
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 IDENTITY_PORT: Final = 8461
 STORAGE_PORT: Final = 8462
 CONTROL_PORT: Final = 8463
+
+ROUTES: Final = {"relay": {"RELAY_ROUTES_FILE": "lab/demo/routes.json"}}
+"""The routes of the app that has some: the demo's, as a path from where it is deployed."""
 
 WHAT_IT_IS: Final = (
     "A local Azure for development and tests: real protocols, real tokens, no real cloud. It "
@@ -103,13 +107,13 @@ async def _up(told: Up) -> None:
         control = ControlServer(azure.control, port=told.control_port)
         await control.start()
         try:
-            settings = azure.settings(told.app)
+            settings = azure.settings(told.app) | ROUTES.get(told.app, {})
             if told.local_settings is not None:
                 write_local_settings(told.local_settings, settings)
             if told.as_json:
                 _print_json(azure, settings, control.url)
             else:
-                _print_tables(Console(), azure, told, control.url)
+                _print_tables(azure, settings, told, control.url)
             await asked_to_end.wait()
         finally:
             await control.stop()
@@ -131,10 +135,14 @@ def _print_json(azure: LocalAzure, settings: Mapping[str, str], control: str) ->
     print(json.dumps(ready), flush=True)
 
 
-def _print_tables(console: Console, azure: LocalAzure, told: Up, control: str) -> None:
+def _print_tables(
+    azure: LocalAzure, settings: Mapping[str, str], told: Up, control: str
+) -> None:
+    console = Console()
     console.print(WHAT_IT_IS, "\n", highlight=False)
-    lines = [f"The settings of {told.app!r}:", "", *_aligned(azure.settings(told.app)), ""]
-    _print_lines(console, lines)
+    heading = f"The settings of {told.app!r}; in a shell say 'set -a', then paste them:"
+    assigned = (f"{name}={shlex.quote(value)}" for name, value in settings.items())
+    _print_lines(console, [heading, "", *assigned, ""])
     console.print(_roles_table(azure))
     example = '{"identity": "relay", "role": "Azure Event Hubs Data Sender", '
     example += '"scope": "analytics/telemetry"}'
@@ -154,11 +162,6 @@ def _print_lines(console: Console, lines: Iterable[str]) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _aligned(settings: Mapping[str, str]) -> Iterable[str]:
-    width = max(map(len, settings))
-    return (f"  {name:<{width}}  {value}" for name, value in settings.items())
-
-
 def _roles_table(azure: LocalAzure) -> Table:
     table = Table(title="Who may do what", title_justify="left")
     for column in ("identity", "role", "scope"):
@@ -171,10 +174,17 @@ def _roles_table(azure: LocalAzure) -> Table:
 
 
 def _core_tools(azure: LocalAzure, told: Up) -> list[str]:
-    """Say how Core Tools runs the app here: its .NET part trusts what OpenSSL is told to."""
+    """Say how Core Tools runs the app here: its .NET part trusts what OpenSSL is told to.
+
+    It takes Python from the active virtual environment. docs/local.md says the same.
+    """
     if told.local_settings is None:
         return []
-    return [f"Run the app with Core Tools: SSL_CERT_FILE={azure.tls.ca_file} func start"]
+    ca_file = shlex.quote(str(azure.tls.ca_file))
+    return [
+        "Run the app with Core Tools, in another terminal:",
+        f"  . .venv/bin/activate && SSL_CERT_FILE={ca_file} func start",
+    ]
 
 
 def _text(error: Exception) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+_ROUTES: Final = frozenset({"RELAY_ROUTES", "RELAY_ROUTES_FILE"})
 
 
 class LocalSettingsError(Exception):
@@ -15,7 +18,7 @@ class LocalSettingsError(Exception):
 
 
 def write_local_settings(file: Path, settings: Mapping[str, str]) -> None:
-    """Put settings into a local.settings.json; whatever else it holds stays.
+    """Put settings into a local.settings.json; whatever else it holds stays, and its routes.
 
     It is readable by its owner only: an IDENTITY_HEADER gives tokens to whoever knows it.
 
@@ -28,12 +31,20 @@ def write_local_settings(file: Path, settings: Mapping[str, str]) -> None:
         raise LocalSettingsError(
             f"{file} is encrypted: run `func settings decrypt`, or name another file"
         )
-    values = {"FUNCTIONS_WORKER_RUNTIME": "python", **held.get("Values", {}), **settings}
+    before = held.get("Values", {})
+    values = {"FUNCTIONS_WORKER_RUNTIME": "python", **before, **_beside(before, settings)}
     if "AzureWebJobsStorage__blobServiceUri" in settings:
         values.pop("AzureWebJobsStorage", None)
     file.touch(mode=0o600)
     text = json.dumps({"IsEncrypted": False, **held, "Values": values}, indent=2)
     file.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _beside(held: Mapping[str, str], settings: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the settings without their routes where routes are held: both contradict."""
+    if not _ROUTES & held.keys():
+        return settings
+    return {name: value for name, value in settings.items() if name not in _ROUTES}
 
 
 def _held(file: Path) -> dict[str, Any]:

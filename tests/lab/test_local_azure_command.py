@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 import signal
 import stat
 import sys
@@ -13,6 +15,7 @@ import aiohttp
 import pytest
 
 from lab.__main__ import main
+from lab.functions_host import FunctionsHost
 from lab.local_azure import LocalAzure
 from lab.local_settings import LocalSettingsError, write_local_settings
 from lab.plan import free_block
@@ -62,21 +65,58 @@ async def test_up_prints_json_runs_until_ctrl_c_and_ends_cleanly(tmp_path: Path)
     assert not (tmp_path / "azurite.pid").exists()
 
 
-async def test_up_prints_whole_settings_and_writes_them_for_core_tools(tmp_path: Path) -> None:
+async def test_up_prints_settings_for_a_shell_and_writes_them_for_core_tools(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "local.settings.json"
-    async with lab_up(tmp_path / "state", "--local-settings", str(file)) as process:
+    async with lab_up(tmp_path / "the state", "--local-settings", str(file)) as process:
         assert process.stdout is not None
-        said = await process.stdout.readuntil(b"Ctrl-C ends it.\n")
+        said = (await process.stdout.readuntil(b"Ctrl-C ends it.\n")).decode()
         process.send_signal(signal.SIGTERM)
         code, after, _ = await finished(process)
     values = json.loads(file.read_text())["Values"]
-    printed = [line.split() for line in said.decode().splitlines()]
-    expected = [list(each) for each in values.items() if each[0] != "FUNCTIONS_WORKER_RUNTIME"]
+    lines = [line for line in said.splitlines() if re.match(r"\w+=", line)]
+    printed = dict(word.split("=", 1) for word in shlex.split("\n".join(lines)))
 
-    assert [each for each in expected if each not in printed] == []
-    assert f"SSL_CERT_FILE={values['RELAY_CA_FILE']} func start" in said.decode()
-    assert "never to be deployed" in " ".join(said.decode().split())
+    assert values == printed | {"FUNCTIONS_WORKER_RUNTIME": "python"}
+    assert len(lines) == len(printed)
+    assert "never to be deployed" in " ".join(said.split())
     assert (code, after) == (0, "Ended: every process and port of the lab is gone.\n")
+
+
+async def test_the_hint_for_core_tools_is_that_of_the_documentation(tmp_path: Path) -> None:
+    file, state = tmp_path / "local.settings.json", tmp_path / "state"
+    async with lab_up(state, "--local-settings", str(file)) as process:
+        assert process.stdout is not None
+        said = (await process.stdout.readuntil(b"Ctrl-C ends it.\n")).decode()
+    (hint,) = (line.strip() for line in said.splitlines() if line.endswith("func start"))
+
+    assert hint.startswith(". .venv/bin/activate && SSL_CERT_FILE=")
+    assert hint.replace(str(state), "$PWD/.lab") in (ROOT / "docs" / "local.md").read_text()
+
+
+async def test_the_relay_starts_by_what_is_printed(tmp_path: Path) -> None:
+    async with lab_up(tmp_path, "--json") as process:
+        assert process.stdout is not None
+        settings = json.loads(await process.stdout.readline())["settings"]
+        ca_file = Path(settings["RELAY_CA_FILE"])
+        async with FunctionsHost(ROOT, settings, on_log=[].append, ca_file=ca_file) as host:
+            indexed = {function.name for function in host.functions}
+
+    assert {"event_hub", "redrive"} <= indexed
+
+
+@pytest.mark.parametrize(
+    "own", [{"RELAY_ROUTES": "[]"}, {"RELAY_ROUTES_FILE": "mine.json"}], ids=str
+)
+def test_local_settings_keep_routes_of_their_own(own: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "local.settings.json"
+    file.write_text(json.dumps({"Values": own}))
+    write_local_settings(file, {"RELAY_ROUTES_FILE": "lab/demo/routes.json"})
+
+    assert json.loads(file.read_text())["Values"] == own | {
+        "FUNCTIONS_WORKER_RUNTIME": "python"
+    }
 
 
 @pytest.mark.parametrize(
