@@ -6,8 +6,10 @@ what is ours begins with `relay.`. No metric carries an id, a subject or a twin.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
+from logging import ERROR, INFO, WARNING
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics
@@ -72,24 +74,20 @@ class Telemetry:
         match fact:
             case Delivered(route, arrivals, attempts):
                 self._count(len(arrivals), "delivered", route)
-                _tell("relay.delivered", route, count=len(arrivals), attempts=attempts)
+                _say(INFO, "relay.delivered", route, count=len(arrivals), attempts=attempts)
             case Failed(route, error):
                 self._failed(route, error)
             case DeadLettered(route, letters):
                 self._dead_lettered(route, letters)
             case Redriven(route, count):
                 self._count(count, "redriven", route)
-                _tell("relay.redriven", route, count=count)
+                _say(INFO, "relay.redriven", route, count=count)
             case MalformedKept(letters):
                 self._events.add(len(letters), {OUTCOME: "malformed"})
-                _log.warning(
-                    "relay.malformed",
-                    extra={"count": len(letters), "detail": letters[0].detail},
-                )
+                detail = letters[0].detail
+                _say(WARNING, "relay.malformed", None, count=len(letters), detail=detail)
             case Unreadable(route, blob):
-                _log.error(
-                    "relay.unreadable_dead_letter", extra={"route": route.name, "blob": blob}
-                )
+                _say(ERROR, "relay.unreadable_dead_letter", route, blob=blob)
             case Unrouted(count):
                 self._events.add(count, {OUTCOME: "unrouted"})
 
@@ -97,32 +95,28 @@ class Telemetry:
         """Hear which state a route is in: at the beginning, and whenever it changes."""
         delivers = health.state in {State.HEALTHY, State.DEGRADED}
         self._healthy.set(int(delivers), {ROUTE: health.route})
-        _log.log(
-            logging.INFO if health.state is State.HEALTHY else logging.WARNING,
+        _say(
+            INFO if health.state is State.HEALTHY else WARNING,
             "relay.route_state",
-            extra={
-                "route": health.route,
-                "state": health.state.value,
-                "reason": health.reason.value if health.reason else None,
-                "since": health.since.isoformat(),
-                "detail": health.detail,
-            },
+            health.route,
+            state=health.state.value,
+            reason=health.reason.value if health.reason else None,
+            since=health.since.isoformat(),
+            detail=health.detail,
         )
 
     def filter_finding(self, route: str, finding: Finding) -> None:
         """Hear what there is to know about a route's filter."""
         is_trouble = finding.concern in {Concern.NEVER, Concern.SURPRISE}
-        _log.log(
-            logging.WARNING if is_trouble else logging.INFO,
+        _say(
+            WARNING if is_trouble else INFO,
             "relay.filter_finding",
-            extra={
-                "route": route,
-                "concern": finding.concern.value,
-                "line": finding.line,
-                "column": finding.column,
-                "detail": finding.text,
-                "remedy": finding.remedy,
-            },
+            route,
+            concern=finding.concern.value,
+            line=finding.line,
+            column=finding.column,
+            detail=finding.text,
+            remedy=finding.remedy,
         )
 
     def _count(self, count: int, outcome: str, route: Route) -> None:
@@ -130,49 +124,42 @@ class Telemetry:
 
     def _failed(self, route: Route, error: DeliveryError) -> None:
         refusal = error.refusal
+        reason = error.reason.value
         if refusal is None:
-            _log.warning(
-                "relay.attempt_failed",
-                extra={
-                    "route": route.name,
-                    "reason": error.reason.value,
-                    "detail": error.detail,
-                },
-            )
+            _say(WARNING, "relay.attempt_failed", route, reason=reason, detail=error.detail)
             return
-        attributes = {
-            ROUTE: route.name,
-            ERROR_TYPE: error.reason.value,
-            DESTINATION: route.destination.entity,
-        }
-        self._refusals.add(1, attributes)
-        _log.error(
+        attributes = {ROUTE: route.name, ERROR_TYPE: reason}
+        self._refusals.add(1, {**attributes, DESTINATION: route.destination.entity})
+        _say(
+            ERROR,
             "relay.refused",
-            extra={
-                "route": route.name,
-                "reason": refusal.reason.value,
-                "identity": refusal.identity,
-                "client_id": refusal.client_id,
-                "object_id": refusal.object_id,
-                "destination": refusal.destination,
-                "audience": refusal.audience,
-                "role": refusal.role,
-                "role_id": refusal.role_id,
-                "scope": refusal.scope,
-                "cause": refusal.cause,
-                "remedy": refusal.remedy,
-                "detail": error.detail,
-            },
+            route,
+            cause=refusal.cause,
+            remedy=refusal.remedy,
+            reason=reason,
+            identity=refusal.identity,
+            client_id=refusal.client_id,
+            object_id=refusal.object_id,
+            destination=refusal.destination,
+            audience=refusal.audience,
+            role=refusal.role,
+            role_id=refusal.role_id,
+            scope=refusal.scope,
+            detail=error.detail,
         )
 
     def _dead_lettered(self, route: Route, letters: Sequence[DeadLetter]) -> None:
         self._count(len(letters), "dead_lettered", route)
         for reason, count in Counter(letter.reason for letter in letters).items():
-            _log.warning(
-                "relay.dead_lettered",
-                extra={"route": route.name, "count": count, "reason": reason.value},
-            )
+            _say(WARNING, "relay.dead_lettered", route, count=count, reason=reason.value)
 
 
-def _tell(name: str, route: Route, **values: int) -> None:
-    _log.info(name, extra={"route": route.name, **values})
+def _say(level: int, name: str, route: Route | str | None, **values: str | int | None) -> None:
+    """Log a fixed name with its values, as JSON behind it and as attributes of the record.
+
+    The Functions worker hands on a record's text and nothing else
+    (Azure/azure-functions-python-worker, `dispatcher.py`), so the text must hold it all.
+    """
+    if route is not None:
+        values = {"route": route if isinstance(route, str) else route.name, **values}
+    _log.log(level, "%s %s", name, json.dumps(values, ensure_ascii=False), extra=values)

@@ -120,7 +120,8 @@ class LogRecord:
         category: the logger's name; `Host…` for the host's own, `Host.Function.Console` for
             what the app printed.
         message: the formatted text, with a traceback when the record had one.
-        properties: what the app passed in `extra`.
+        properties: what stood as JSON behind the record's name, else what the app passed in
+            `extra` (which Azure's worker keeps to itself).
         invocation_id: `""` outside an invocation.
         system: whether it comes from the worker library and not from the app.
     """
@@ -251,12 +252,29 @@ def rpc_log(record: LogRecord) -> Any:
 
 
 def log_record(message: Any) -> LogRecord:
-    """Return the log record in an `RpcLog`."""
+    """Return the log record in an `RpcLog`.
+
+    A text that is a name with a JSON object behind it is taken apart: the object's members are
+    then the properties. In Azure the text is all that arrives; `extra` does not.
+    """
+    extra = json.loads(message.properties) if message.properties else {}
+    text, properties = _taken_apart(message.message) or (message.message, extra)
     return LogRecord(
         level=_LEVELS[protos.RpcLog.Level.Name(message.level)],
         category=message.category,
-        message=message.message,
-        properties=json.loads(message.properties) if message.properties else {},
+        message=text,
+        properties=properties,
         invocation_id=message.invocation_id,
         system=message.log_category == protos.RpcLog.System,
     )
+
+
+def _taken_apart(text: str) -> tuple[str, Mapping[str, Json]] | None:
+    name, _, rest = text.partition(" ")
+    if not rest.startswith("{"):
+        return None
+    try:
+        values = json.loads(rest)
+    except ValueError:
+        return None
+    return name, values

@@ -283,7 +283,7 @@ async def test_what_is_held_of_one_message_by_two_redrives_is_all_kept() -> None
     await redrive(
         blobs, MemorySink(poison=lambda event: event.id == "e0", faults=down_after(2))
     )
-    await redrive(blobs, MemorySink(poison=lambda event: True))
+    await redrive(blobs, MemorySink(poison=lambda _: True))
 
     held = [letter.arrival.content for letter in blobs.letters(Fate.HELD)]
     assert {"e0", "e1"} == {content.id for content in held if isinstance(content, Event)}
