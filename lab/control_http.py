@@ -159,8 +159,8 @@ class ControlServer:
         command = COMMANDS.get(request.path)
         if command is None:
             return _problem(404, f"no such command; known: {', '.join(COMMANDS)}")
-        given = await _body(request)
         try:
+            given = await _body(request)
             done = command.do(self._control, **command.arguments(given))
             if inspect.isawaitable(done):
                 await done
@@ -179,7 +179,11 @@ async def _guard(
         return _problem(403, "only 127.0.0.1 and localhost are answered to")
     if request.method == "POST" and request.content_type != "application/json":
         return _problem(415, "send JSON, with Content-Type: application/json")
-    response: web.StreamResponse = await handler(request)
+    try:
+        response: web.StreamResponse = await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        asked = f"{request.method} {request.path}"
+        return _problem(404, f"there is no {asked}; GET / lists what there is")
     return response
 
 
@@ -187,14 +191,14 @@ async def _body(request: web.Request) -> dict[str, Any]:
     """Return the JSON object that was sent; nothing is an empty one.
 
     Raises:
-        web.HTTPBadRequest: it is something else.
+        ValueError: it is something else.
     """
     try:
         given = await request.json() if request.can_read_body else {}
     except ValueError:
         given = None
     if not isinstance(given, dict):
-        raise web.HTTPBadRequest(text="send one JSON object")
+        raise ValueError("send one JSON object")  # noqa: TRY004 - what was sent, not a type
     return given
 
 

@@ -30,8 +30,7 @@ async def post(server: ControlServer, path: str, body: Any = None) -> tuple[int,
         aiohttp.ClientSession() as session,
         session.post(server.url + path, json={} if body is None else body) as answer,
     ):
-        text = await answer.text()
-        return answer.status, await answer.json() if text.startswith("{") else text
+        return answer.status, await answer.json()
 
 
 async def get(server: ControlServer, path: str, **headers: str) -> tuple[int, Any]:
@@ -137,7 +136,16 @@ async def test_what_cannot_be_done_is_told_with_what_can(
     got, answer = await post(server, path, body)
 
     assert status == got
-    assert said in (answer if isinstance(answer, str) else answer["error"])
+    assert said in answer["error"]
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/roles/grant", "/state/telemetry"])
+async def test_a_wrong_path_is_told_where_the_right_ones_are(
+    server: ControlServer, path: str
+) -> None:
+    told = {"error": f"there is no GET {path}; GET / lists what there is"}
+
+    assert (404, told) == await get(server, path)
 
 
 async def test_what_is_no_json_is_refused(server: ControlServer) -> None:
