@@ -215,7 +215,7 @@ def _routes_json(ledger: Ledger) -> dict[str, object]:
     return {
         route: {
             "delivered": tally.delivered,
-            "dead_lettered": tally.waiting,
+            "waiting": tally.waiting,
             "redriven": tally.redriven,
             "rate": round(ledger.rate(route), 1),
             "state": tally.state,

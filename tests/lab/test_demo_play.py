@@ -4,7 +4,8 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from lab import demo
 from lab.audit import Expectation, Received, Report, audit
+from lab.demo import __main__ as demo_command
 from lab.demo.expectations import EXPECTATIONS
 from lab.demo.ledger import Ledger
 from lab.demo.play import REFUSED_ROUTE, Play, Script
@@ -183,6 +185,25 @@ async def test_a_broken_promise_fails_the_demo(stage: type[FakeStage], failure: 
     assert any(failure in said for said in outcome.failures()), outcome.failures()
 
 
+@pytest.mark.parametrize(("stage", "code"), [(FakeStage, 0), (Loses, 1)])
+def test_the_exit_code_tells_whether_something_was_lost(
+    stage: type[FakeStage],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @asynccontextmanager
+    async def open_stage(_screen: Screen) -> AsyncIterator[FakeStage]:
+        yield stage()
+
+    monkeypatch.setattr(demo_command, "open_stage", open_stage)
+    ended = demo_command.main(["--json", "--events", "1000", "--rate", "1000000"])
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert code == ended
+    assert (last["kind"], last["ok"], last["lost"] > 0) == ("outcome", code == 0, code == 1)
+
+
 async def test_a_refusal_that_nobody_reports_fails_the_demo() -> None:
     class Silent(FakeStage):
         def settle(self, route: str, notification: Notification) -> None:
@@ -205,6 +226,19 @@ async def test_json_ends_with_one_object_that_holds_the_counts(
     assert last["dead_lettered"] == last["redriven"]
     assert last["refusals"] == [REFUSAL]
     assert {one.route for one in EXPECTATIONS} == set(last["delivered"])
+
+
+async def test_json_calls_what_waits_waiting_and_the_total_dead_lettered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = JsonLines()
+    screen.outcome(await play(FakeStage(), screen).run())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line["routes"][REFUSED_ROUTE] for line in lines if line["kind"] == "routes"]
+
+    assert max(route["waiting"] for route in told) > 0 == told[-1]["waiting"]
+    assert lines[-1]["dead_lettered"] == told[-1]["redriven"]
+    assert "dead_lettered" not in told[-1]
 
 
 async def test_what_is_no_terminal_gets_plain_lines() -> None:
