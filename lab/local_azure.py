@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.messaging.model import Namespace
+    from lab.messaging.switches import Switches
     from lab.plan import App, BlobConnection, Connection, Plan
 
 
@@ -45,6 +46,7 @@ class LocalAzure:
         identity_port: int = 0,
         storage_port: int = 0,
         websocket_port: int | None = None,
+        switches: Switches | None = None,
     ) -> None:
         self.plan = plan
         self._state = StateDirectory(state_dir)
@@ -52,7 +54,11 @@ class LocalAzure:
         self.tls = kept(state_dir, _names(plan.namespaces))
         self.endpoint = IdentityEndpoint(self.directory, port=identity_port)
         self.broker = Broker(
-            self.directory, plan.namespaces, self.tls, websocket_port=websocket_port
+            self.directory,
+            plan.namespaces,
+            self.tls,
+            websocket_port=websocket_port,
+            switches=switches,
         )
         self.storage = Storage(
             self.directory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -37,8 +38,10 @@ AUDIENCE: Final = "https://storage.azure.com"
 
 _CONTENT: Final = ContentSettings(content_type=BATCH_TYPE)
 _CONNECT: Final = 5
-_READ: Final = 20
-"""Seconds; three attempts together stay far below the host's `functionTimeout`."""
+_READ: Final = 10
+"""Seconds for one attempt."""
+_CALL: Final = 40
+"""Seconds for a call with all its attempts, far below the host's `functionTimeout`."""
 _LEASE: Final = 60
 """Seconds after which a claim ends by itself; the longest that a lease may have."""
 _FATE: Final = f".{Fate.WAITING}.json"
@@ -51,6 +54,7 @@ _REASONS: Final = {
     429: Reason.THROTTLED,
     503: Reason.THROTTLED,
 }
+_TIME_OUTS: Final = (ServiceRequestTimeoutError, ServiceResponseTimeoutError, TimeoutError)
 _FIREWALL: Final = frozenset({"AuthorizationFailure", "PublicAccessNotPermitted"})
 """How a storage firewall says no; a missing role says `AuthorizationPermissionMismatch`. That
 the firewall's word is the first of these is general knowledge, not documented."""
@@ -77,7 +81,7 @@ class BlobDeadLetters:
 
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         """Make a blob of letters durable; an older one of that name is overwritten."""
-        with self._translated():
+        async with self._call():
             await self._open().upload_blob(
                 name, encode(letters, route), overwrite=True, content_settings=_CONTENT
             )
@@ -118,7 +122,7 @@ class BlobDeadLetters:
 
     async def _lease(self, parcel: Parcel) -> BlobLeaseClient | None:
         blob = self._open().get_blob_client(parcel.name)
-        with self._translated():
+        async with self._call():
             try:
                 return await blob.acquire_lease(
                     _LEASE, etag=parcel.version, match_condition=MatchConditions.IfNotModified
@@ -128,7 +132,7 @@ class BlobDeadLetters:
 
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
         """Keep only these of a claimed parcel's letters."""
-        with self._translated():
+        async with self._call():
             await self._open().upload_blob(
                 parcel.name,
                 encode(letters, route),
@@ -139,7 +143,7 @@ class BlobDeadLetters:
 
     async def remove(self, parcel: Parcel) -> None:
         """Remove a claimed parcel whose letters are all delivered."""
-        with self._translated():
+        async with self._call():
             await self._open().delete_blob(parcel.name, lease=self._leases[parcel.name])
         del self._leases[parcel.name]
 
@@ -162,6 +166,13 @@ class BlobDeadLetters:
             )
         return self._client
 
+    @asynccontextmanager
+    async def _call(self) -> AsyncIterator[None]:
+        """Bound a call, its token and its retries included, and translate its errors."""
+        with self._translated():
+            async with asyncio.timeout(_CALL):
+                yield
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -169,7 +180,7 @@ class BlobDeadLetters:
         except (AzureError, ValueError, OSError) as error:
             reason = _reason(error)
             refusal = explain(reason, self._resource, self._identity.principal)
-            detail = f"{self._resource.label}: {error}"
+            detail = f"{self._resource.label}: {str(error) or type(error).__name__}"
             raise DeliveryError(reason, detail, refusal=refusal) from error
 
 
@@ -179,7 +190,7 @@ def _reason(error: Exception) -> Reason:
         return Reason.NETWORK_DENIED if code in _FIREWALL else _REASONS[error.status_code]
     if isinstance(error, ClientAuthenticationError):
         return Reason.UNAUTHENTICATED
-    if isinstance(error, ServiceRequestTimeoutError | ServiceResponseTimeoutError):
+    if isinstance(error, _TIME_OUTS):
         return Reason.TIMEOUT
     return Reason.UNKNOWN if isinstance(error, ValueError) else Reason.UNAVAILABLE
 

@@ -23,6 +23,8 @@ from relay.sinks.resource import resource_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from azure.eventhub import EventDataBatch
+
     from relay.event import Event
     from relay.identity import Identity
     from relay.routing import Route
@@ -63,6 +65,7 @@ class EventHubSink:
         self._aside = Aside()
         self._partitions: tuple[str, ...] = ()
         self._ask_again = 0.0
+        self._has_sent = False
         self._resource = resource_of(route.destination, connection)
 
     async def open(self) -> None:
@@ -102,9 +105,32 @@ class EventHubSink:
                     batch = await producer.create_batch(**_placed(stream))
                 count = fill(batch.add, message, events[accepted:])
             with translated(self._resource, self._identity, accepted=accepted, suspects=count):
-                async with self._call() as producer:
-                    await producer.send_batch(batch)
+                await self._send_batch(stream, batch)
             accepted += count
+            self._has_sent = True
+
+    async def _send_batch(self, stream: str, batch: EventDataBatch) -> None:
+        """Send a batch; doubt a refusal over a link that had sent before.
+
+        When a link was closed, the SDK asks the hub's management node before it opens another
+        and raises *its* error: where only Listen may read that node, a closed link looks like
+        a missing role. A new client's first link tells the truth.
+        """
+        try:
+            async with self._call() as producer:
+                await producer.send_batch(batch)
+        except EventHubError as error:
+            if not self._has_sent or reason_of(error) not in _MAY_NOT_READ:
+                raise
+            self._renew()
+            async with self._call() as producer:
+                await producer.create_batch(**_placed(stream))
+                await producer.send_batch(batch)
+
+    def _renew(self) -> None:
+        if self._client is not None:
+            self._aside.close(self._client)
+        self._client, self._has_sent = None, False
 
     @asynccontextmanager
     async def _call(self) -> AsyncIterator[EventHubProducerClient]:
@@ -114,9 +140,8 @@ class EventHubSink:
             async with asyncio.timeout(CALL_SECONDS):
                 yield producer
         except (TimeoutError, asyncio.CancelledError):
-            self._aside.close(producer)
             if self._client is producer:
-                self._client = None
+                self._renew()
             raise
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ import pytest_asyncio
 from lab.audit import Access, Received, read_hub, read_queue, read_subscription
 from lab.credential import managed_identity
 from lab.local_azure import LocalAzure
+from lab.messaging.switches import Switches
 from lab.plan import free_block, plant_plan
 from relay import sinks
 from relay.failures import DeliveryError, Reason
@@ -66,7 +67,11 @@ async def memory(_: LocalAzure) -> AsyncIterator[Bench]:
 
 
 def real(
-    namespace: str, destination: Destination, transport: Transport = Transport.AMQP
+    namespace: str,
+    destination: Destination,
+    transport: Transport = Transport.AMQP,
+    *,
+    ordered: bool = True,
 ) -> Opened:
     """Return what opens a sink to one of the plant's destinations."""
 
@@ -78,7 +83,7 @@ def real(
             client = azure.directory.principal("relay" if is_hub else "relay-operations")
             identity = Identity("" if client.system_assigned else client.client_id)
             stack.push_async_callback(identity.close)
-            route = Route("a-route", compile_filter("true"), destination)
+            route = Route("a-route", compile_filter("true"), destination, ordered)
             connection = Connection("ANY", place.address, "", transport, place.resource_id)
             sink = InTurn(sinks.build(route, connection, identity, str(azure.tls.ca_file)))
             stack.push_async_callback(sink.close)
@@ -226,24 +231,57 @@ async def test_a_closed_sink_opens_again(bench: Bench) -> None:
     assert ["close-before", "close-after"] == [one for _, one in arrived]
 
 
+@asynccontextmanager
+async def a_lab(
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    websocket_port: int | None = None,
+    switches: Switches | None = None,
+) -> AsyncIterator[LocalAzure]:
+    """A local Azure of a test's own, whose relay's identities the test has."""
+    state = tmp_path_factory.mktemp("lab")
+    plan = plant_plan(free_block())
+    async with LocalAzure(plan, state, websocket_port=websocket_port, switches=switches) as lab:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in lab.access("relay").items():
+                environment.setenv(name, value)
+            yield lab
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_where_partitions_may_not_be_read_a_lost_link_is_no_missing_role(
+    tmp_path_factory: pytest.TempPathFactory, ordered: bool
+) -> None:
+    """The SDK then raises what the hub's management node says, not why the link was lost."""
+    async with (
+        a_lab(tmp_path_factory, switches=Switches(read_needs_listen=True)) as lab,
+        real("analytics", HUB, ordered=ordered)(lab) as bench,
+    ):
+        await deliver(bench.sink, "lost-0")
+        for number, lose in enumerate((lab.control.detach, lab.control.cut), 1):
+            lose("analytics")
+            await deliver(bench.sink, f"lost-{number}")
+        bench.forbid()
+        with pytest.raises(DeliveryError) as failed:
+            await deliver(bench.sink, "lost-3")
+        arrived = [one for _, one in await bench.accepted("lost-")]
+
+    assert Reason.FORBIDDEN is failed.value.reason
+    assert ["lost-0", "lost-1", "lost-2"] == sorted(arrived)
+
+
 async def test_amqp_travels_over_web_sockets_too(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    plan = plant_plan(free_block())
-    lab = LocalAzure(plan, tmp_path_factory.mktemp("sockets"), websocket_port=HTTPS)
     try:
-        await lab.__aenter__()
+        async with (
+            a_lab(tmp_path_factory, websocket_port=HTTPS) as lab,
+            real("analytics", HUB, Transport.WEB_SOCKETS)(lab) as bench,
+        ):
+            await deliver(bench.sink, "through-443")
+
+            assert ["through-443"] == [one for _, one in await bench.accepted("through")]
     except PermissionError:
         pytest.skip(
             "port 443, the only one the SDKs know for it, is privileged on this machine"
         )
-    try:
-        with pytest.MonkeyPatch.context() as environment:
-            for name, value in lab.access("relay").items():
-                environment.setenv(name, value)
-            async with real("analytics", HUB, Transport.WEB_SOCKETS)(lab) as bench:
-                await deliver(bench.sink, "through-443")
-
-                assert ["through-443"] == [one for _, one in await bench.accepted("through")]
-    finally:
-        await lab.__aexit__(None, None, None)
