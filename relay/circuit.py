@@ -61,7 +61,8 @@ class Circuit:
     def open(self, error: DeliveryError) -> None:
         """Open, or stay open: the destination failed, and events wait in Blob."""
         if self.error is None:
-            self._next_probe = asyncio.get_running_loop().time() + self._pause
+            pause = max(self._pause, error.wait)
+            self._next_probe = asyncio.get_running_loop().time() + pause
         self.error = error
         for lane in self._lanes.values():
             lane.is_clear = False

@@ -45,6 +45,9 @@ class Sink(Protocol):
 class Patience:
     """How long a send is tried: waits that double, with jitter, inside a budget.
 
+    The budget is short, since the other routes of a batch wait for it too: what a second or two
+    don't mend goes behind into Blob, and a redrive in the background does the waiting.
+
     Attributes:
         first: seconds before the second attempt.
         longest: seconds that no wait exceeds.
@@ -55,8 +58,8 @@ class Patience:
     """
 
     first: float = 0.25
-    longest: float = 8.0
-    budget: float = 20.0
+    longest: float = 1.0
+    budget: float = 2.0
     attempt: float = 60.0
 
     def wait_after(self, attempts: int, elapsed: float, asked: float = 0.0) -> float | None:

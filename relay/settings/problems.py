@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{20,}={1,2}|[A-Za-z0-9+]{32,}")
+"""What a key looks like that stands somewhere alone; no word of a filter ends so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.setting}: {self.what}. {self.remedy}"
+        return _KEY.sub("(…)", f"{self.setting}: {self.what.rstrip('.')}. {self.remedy}")
 
     def concerns(self, setting: str) -> bool:
         """Whether it is about a setting, or about a place in it, such as `RELAY_ROUTES[0]`."""

@@ -21,12 +21,12 @@ INGRESS: Final = "INGRESS"
 DEAD_LETTERS: Final = "DEAD_LETTERS"
 
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-_ADDRESS: Final = re.compile(r"https://[^?#@\s]+")
-_RESOURCE_ID: Final = re.compile(r"/subscriptions/[\w./()-]+")
 
 _CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 _CLIENT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_WHOLE: Final = ("", "AzureWebJobs", "ConnectionStrings__", "CUSTOMCONNSTR_")
+"""Prefixes under which a host looks for a connection as a whole, before it looks for parts."""
 _IDENTITY: Final = ("credential", "clientId", "resourceId")
 _NAMESPACE: Final = (*_IDENTITY, "fullyQualifiedNamespace", "transport")
 _STORAGE: Final = (*_IDENTITY, "blobServiceUri")
@@ -161,6 +161,13 @@ class _Reader:
         for setting in self._environment:
             if setting.startswith(f"{name}__"):
                 self._known(setting, known)
+        for whole in (prefix + name for prefix in _WHOLE):
+            if self.optional(whole):
+                self._problems.add(
+                    whole,
+                    "the host takes it for a connection string, before any identity",
+                    f"Remove it: {name}__credential and its neighbours say everything",
+                )
         credential = self.optional(f"{name}__credential")
         if credential not in {"", "managedidentity"}:
             self._problems.add(

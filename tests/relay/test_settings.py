@@ -523,3 +523,24 @@ def test_an_error_never_shows_the_value_of_another_setting(value: str) -> None:
         read(dict.fromkeys(without("RELAY_ROUTES"), marked) | {"RELAY_X": marked}, HERE)
 
     assert marked not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "AzureWebJobs", "ConnectionStrings__", "CUSTOMCONNSTR_"]
+)
+@pytest.mark.parametrize("name", ["INGRESS", "ANALYTICS", "DEAD_LETTERS"])
+def test_a_connection_as_a_whole_would_beat_the_identity_and_is_refused(
+    prefix: str, name: str
+) -> None:
+    found = problems_of({**GOOD, prefix + name: "c29tZSBrZXkgdGhhdCBzdGFuZHMgYWxvbmU="})
+
+    assert prefix + name in {problem.setting for problem in found}
+
+
+def test_a_key_that_stands_alone_in_a_filter_is_not_shown() -> None:
+    key = "c29tZSBrZXkgdGhhdCBzdGFuZHMgYWxvbmUgaW4gYSBmaWx0ZXI="
+
+    with pytest.raises(SettingsError) as caught:
+        read(with_route(filter=f"type = {key}"), HERE)
+
+    assert key[:20] not in str(caught.value)
