@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from azure.core.credentials import AzureSasCredential
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.exceptions import (
     MessagingEntityDisabledError,
@@ -133,6 +134,16 @@ async def test_a_token_for_another_service_is_an_authentication_error(
 
     with pytest.raises(ServiceBusAuthenticationError):
         await sends(lab, credential=wrong)
+
+
+async def test_a_shared_access_signature_is_an_authentication_error(
+    lab: ServiceBusLab,
+) -> None:
+    lab.grant(OWNER)
+    signature = AzureSasCredential("SharedAccessSignature sr=x&sig=y&se=9999999999&skn=z")
+
+    with pytest.raises(ServiceBusAuthenticationError, match="amqp:client-error"):
+        await sends(lab, credential=signature)
 
 
 async def test_an_expired_token_is_an_authentication_error(lab: ServiceBusLab) -> None:
