@@ -2,8 +2,9 @@
 
 The client here does as little as can be done: it writes transfers of a ready batch, up to a
 window of unanswered ones, and reads what comes back. The broker has a process of its own.
+It exits with 1 if it takes fewer events a second in batches than `--least`.
 
-    python -m bench.messaging [--events 200000] [--batch 100] [--size 100]
+    python -m bench.messaging [--events 200000] [--batch 100] [--size 100] [--least 50000]
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import multiprocessing
 import ssl
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -44,13 +46,15 @@ from lab.messaging.model import Hub, Namespace
 from lab.messaging.node import BATCH_FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from multiprocessing.synchronize import Event
 
 ADDRESS = "127.91.17.3"
 WINDOW = 64
 FRAME_BYTES = 65536
 ROOM = FRAME_BYTES - 128
+LEAST = 50_000
+"""Events a second, in batches, below which the broker might be what is measured."""
 
 
 class RawClient:
@@ -192,7 +196,8 @@ def serve(state: Path, tls: TlsFiles, ready: Event, done: Event) -> None:
     print(f"broker: {time.process_time():.2f} s of processor time in all")
 
 
-async def measure(state: Path, tls: TlsFiles, arguments: argparse.Namespace) -> None:
+async def measure(state: Path, tls: TlsFiles, arguments: argparse.Namespace) -> float:
+    """Return, and print, how many events a second were taken."""
     directory = Directory(state)
     a_lab(directory)
     token = directory.issue(directory.principal("sender"), "https://eventhubs.azure.net/")
@@ -204,20 +209,31 @@ async def measure(state: Path, tls: TlsFiles, arguments: argparse.Namespace) -> 
     await send_batches(client, payload, batches)
     seconds = time.perf_counter() - started
     count = batches * arguments.batch
+    rate = count / seconds
     print(
         f"{count} events of {arguments.size} B in batches of {arguments.batch}: "
-        f"{seconds:.2f} s, {count / seconds:,.0f} events/s",
+        f"{seconds:.2f} s, {rate:,.0f} events/s",
         flush=True,
     )
     await client.close()
+    return rate
 
 
-def main() -> None:
+def shortfall(batch: int, rate: float, least: float) -> str:
+    """Say that events in batches were taken too slowly; `""` if they were not."""
+    if batch == 1 or rate >= least:
+        return ""
+    return f"too slow: {rate:,.0f} events/s, and {least:,.0f} are needed"
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Measure, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--size", type=int, default=100)
-    arguments = parser.parse_args()
+    parser.add_argument("--least", type=float, default=LEAST)
+    arguments = parser.parse_args(given)
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
     with tempfile.TemporaryDirectory() as scratch:
@@ -229,11 +245,15 @@ def main() -> None:
         try:
             if not ready.wait(20):
                 raise SystemExit("the broker did not start within 20 s")
-            asyncio.run(measure(state, tls, arguments))
+            rate = asyncio.run(measure(state, tls, arguments))
         finally:
             done.set()
             broker.join(10)
+    complaint = shortfall(arguments.batch, rate, arguments.least)
+    if complaint:
+        print(complaint, file=sys.stderr)
+    return 1 if complaint else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
