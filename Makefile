@@ -58,7 +58,8 @@ $(SET_UP): requirements-dev.lock
 
 $(AZURITE): lab/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
-		echo "The local Azure needs Node.js 20 or newer for Azurite: install it, then again" >&2; \
+		echo "The local Azure needs Node.js 20 or newer for Azurite: install it (for example" \
+			"'nvm install 22', 'apt-get install nodejs' or 'brew install node'), then again" >&2; \
 		exit 1; }
 	@echo "Setting up Azurite, the storage of the local Azure, about 15 s" >&2
 	@npm ci --prefix lab --silent --no-audit --no-fund
