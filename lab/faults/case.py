@@ -51,8 +51,8 @@ class Scene:
 
     @property
     def trouble(self) -> int:
-        """How often the relay spoke of trouble on the faulted route."""
-        return self.journal.trouble(FAULTED)
+        """How often the relay spoke of trouble on the faulted route, or of what is no event."""
+        return self.journal.trouble(FAULTED) + self.journal.records("relay.malformed")
 
     async def until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait for a condition.
@@ -68,24 +68,24 @@ type Step = Callable[[Scene], Awaitable[None] | None]
 type Sign = Callable[[Scene], bool]
 
 
-def noticed(scene: Scene) -> bool:
-    """Tell whether the relay spoke of trouble on the faulted route."""
-    return scene.trouble > 0
+def nothing(_: Scene) -> None:
+    """Do nothing: the fault ends by itself."""
 
 
-def always(_: Scene) -> bool:
-    """Tell that there is nothing to show."""
-    return True
-
-
-def struck(scene: Scene) -> bool:
-    """Tell whether a fault has hit anybody at the destination."""
-    return scene.control.struck()[scene.target.namespace] > 0
+def shows(scene: Scene) -> bool:
+    """Tell whether the relay or the lab felt a fault of the destination, or a worker died."""
+    struck = scene.control.struck()[scene.target.namespace]
+    return scene.trouble > 0 or struck > 0 or scene.host.counts["died"] > 0
 
 
 def behind(scene: Scene) -> bool:
     """Tell whether the destination lacks something that was sent."""
     return scene.arrived() < scene.sent()
+
+
+def always(_: Scene) -> bool:
+    """Tell that there is nothing to show."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +94,20 @@ class Case:
 
     Attributes:
         name: what goes wrong, in words.
-        inject: begins it.
-        end: ends it.
+        inject: begins it, while events flow.
+        end: ends it, while events flow; it lasts at least as long as those between.
         applies_to: for which kinds of destinations it is played.
-        lasts: seconds between beginning and end, at least.
+        lasts: seconds that it lasts longer.
         sign: how it shows that the fault was real; waited for before the end.
-        quick: whether it belongs to the representative fifth.
+        keeps: how many events are at fault themselves, and left in Blob for a person.
+        quick: for which kinds it belongs to the representative fifth.
     """
 
     name: str
-    inject: Step
-    end: Step
+    inject: Step = nothing
+    end: Step = nothing
     applies_to: tuple[Kind, ...] = EVERYWHERE
-    lasts: float = 2.0
-    sign: Sign = noticed
+    lasts: float = 0.0
+    sign: Sign = shows
+    keeps: int = 0
     quick: tuple[Kind, ...] = ()
-
-
-def nothing(_: Scene) -> None:
-    """Do nothing: the fault ends by itself."""

@@ -13,7 +13,7 @@ from lab.faults.plan import FAULTED, HEALTHY
 from lab.faults.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from lab.audit import Report
     from lab.faults.case import Case, Scene, Step
@@ -96,6 +96,7 @@ async def play(case: Case, kind: Kind, stage: Stage, script: Script) -> Result:
     if not await _recover(stage, script.patience):
         problems.append(f"not recovered within {script.patience:g} seconds")
     counted = await _count(case, kind, stage)
+    problems.extend(counted.problems)
     return replace(
         counted,
         delay=await stage.worst_delay(began),
@@ -147,16 +148,27 @@ async def _recover(stage: Stage, seconds: float) -> bool:
 
 async def _count(case: Case, kind: Kind, stage: Stage) -> Result:
     report, malformed_lost = await stage.audit()
-    faulted = next(route for route in report.routes if route.route == FAULTED)
+    routes = {route.route: route for route in report.routes}
+    faulted = routes[FAULTED]
+    left = faulted.dead_lettered + report.malformed - malformed_lost
     return Result(
         case=case.name,
         destination=kind,
         sent=report.sent,
         delivered=faulted.delivered,
-        dead_lettered=faulted.dead_lettered + report.malformed - malformed_lost,
+        dead_lettered=left,
         redriven=stage.journal.events("relay.redriven", FAULTED),
         duplicated=report.duplicated,
         lost=report.lost + malformed_lost,
         out_of_order=report.out_of_order,
         altered=report.altered + report.unexpected,
+        problems=tuple(_wrongly_kept(case, left, routes[HEALTHY].dead_lettered)),
     )
+
+
+def _wrongly_kept(case: Case, left: int, left_of_healthy: int) -> Iterator[str]:
+    """Say whether events are held that are not at fault, or not held that are."""
+    if left != case.keeps:
+        yield f"{left} events are left in Blob, not {case.keeps}"
+    if left_of_healthy > case.keeps:
+        yield f"{left_of_healthy} events of the healthy route are left in Blob"

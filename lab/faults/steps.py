@@ -14,6 +14,12 @@ from lab.twins import POISON, Message
 if TYPE_CHECKING:
     from lab.faults.case import Scene, Step
 
+TOO_LARGE: Final = 3
+"""How many events are sent that the destination does not take."""
+POISON_ROUNDS: Final = 3
+POISONED: Final = POISON_ROUNDS * len(POISON)
+"""How many messages are sent that are no events."""
+
 _LINK_BYTES: Final = 1024 * 1024
 _LIFETIME: Final = 86_400.0
 _BIG: Final = {
@@ -161,11 +167,6 @@ async def _until_dead_lettered(scene: Scene) -> None:
     )
 
 
-def died(scene: Scene) -> bool:
-    """Tell whether a worker has died."""
-    return scene.host.counts["died"] > 0
-
-
 # Identity
 
 
@@ -280,13 +281,13 @@ def blob_struck(scene: Scene) -> bool:
     return scene.control.struck()["storage"] > 0
 
 
-def nowhere_to_go(scene: Scene) -> None:
+def all_down(scene: Scene) -> None:
     """Refuse the relay at the destination and at Blob."""
     scene.control.refuse_storage(503, "ServerBusy", container=DEAD_LETTERS)
     revoke(scene)
 
 
-def somewhere_to_go(scene: Scene) -> None:
+def all_well(scene: Scene) -> None:
     """Let it in again at both."""
     blob_well(scene)
     grant(scene)
@@ -297,21 +298,16 @@ def somewhere_to_go(scene: Scene) -> None:
 
 async def send_poison(scene: Scene) -> None:
     """Put messages of every kind that are no events among those that flow."""
-    for _ in range(3):
+    for _ in range(POISON_ROUNDS):
         await scene.send(list(POISON.values()))
         await asyncio.sleep(0.2)
 
 
 async def send_too_large(scene: Scene) -> None:
     """Put events that only the ingress takes among those that flow."""
-    for number in range(3):
+    for number in range(TOO_LARGE):
         await scene.send([_too_large(scene.target.kind, number)])
         await asyncio.sleep(0.2)
-
-
-def malformed_kept(scene: Scene) -> bool:
-    """Tell whether the relay has kept malformed messages."""
-    return scene.journal.records("relay.malformed") > 0
 
 
 def _too_large(kind: Kind, number: int) -> Message:

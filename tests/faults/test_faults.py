@@ -13,7 +13,7 @@ from lab.faults.stage import open_stage
 pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("faults")]
 
 SHORT = {
-    "worker killed between send and acknowledgement": Kind.QUEUE,
+    "worker killed before an acknowledgement": Kind.QUEUE,
     "network denied": Kind.EVENT_HUB,
 }
 

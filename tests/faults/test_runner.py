@@ -151,9 +151,29 @@ async def test_duplicates_are_counted_and_allowed() -> None:
 
 
 async def test_a_malformed_message_that_nobody_kept_is_lost() -> None:
-    result = await played(FakeStage(report=a_report(malformed=3), malformed_lost=1))
+    result = await played(FakeStage(report=a_report(malformed=3), malformed_lost=1), keeps=2)
 
-    assert (1, 2) == (result.lost, result.dead_lettered)
+    assert (1, 2, ()) == (result.lost, result.dead_lettered, result.problems)
+
+
+async def test_events_that_are_held_though_not_at_fault_are_told() -> None:
+    result = await played(FakeStage(report=a_report(dead_lettered=4)))
+
+    assert ("4 events are left in Blob, not 0",) == result.problems
+
+
+async def test_events_at_fault_that_are_not_held_are_told() -> None:
+    result = await played(FakeStage(), keeps=3)
+
+    assert ("0 events are left in Blob, not 3",) == result.problems
+
+
+async def test_events_of_the_healthy_route_that_are_held_are_told() -> None:
+    faulted, healthy = a_report().routes
+    report = Report(4, 0, (faulted, replace(healthy, dead_lettered=1)))
+    result = await played(FakeStage(report=report))
+
+    assert ("1 events of the healthy route are left in Blob",) == result.problems
 
 
 async def test_a_fault_that_does_not_show_proves_nothing() -> None:
@@ -254,8 +274,8 @@ async def test_every_case_has_a_stage_of_its_own_and_one_that_breaks_hides_no_ot
         raise OSError("no room")
 
     cases = [
-        Case("bad", breaks, nothing, lasts=0, sign=always),
-        Case("good", nothing, nothing, lasts=0, sign=always, applies_to=(Kind.QUEUE,)),
+        Case("bad", breaks, nothing, sign=always),
+        Case("good", nothing, nothing, sign=always, applies_to=(Kind.QUEUE,)),
     ]
     made: list[FakeStage] = []
     screen = Silent()
