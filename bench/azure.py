@@ -7,6 +7,7 @@ It holds three namespaces, each with one destination: `near/hub`, `far/hub` and 
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import tempfile
@@ -104,6 +105,7 @@ def taken(entity: Any) -> int:
 @contextmanager
 def a_local_azure(partitions: int) -> Iterator[Azure]:
     """Start one, and let this process be its app `relay` to the identity endpoint."""
+    logging.getLogger("relay").addHandler(logging.NullHandler())  # figures are all it prints
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     with tempfile.TemporaryDirectory() as state:
