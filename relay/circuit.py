@@ -2,20 +2,17 @@
 
 The circuit of a route *opens* when its destination fails. While it is open, the route's events
 go to Blob at once, behind those already there, and cost nothing but that. A redrive of what
-waits is the probe: it is tried after pauses that double, and when it gets through to the end
-the circuit closes and events flow straight again.
+waits is the probe: it is tried after pauses that double, and when the destination takes it the
+circuit closes. A lane's events flow straight again once nothing of the lane waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
-
     from relay.failures import DeliveryError
 
 FIRST_PAUSE: Final = 1.0
@@ -73,22 +70,11 @@ class Circuit:
         self.error = None
         self.open(error)
 
-    def close(self, lanes: Iterable[Lane]) -> None:
-        """Close: the destination answers, and nothing of these lanes waits any more."""
+    def close(self) -> None:
+        """Close: the destination answers. Lanes of which something waits are not clear yet."""
         self.error, self._pause = None, FIRST_PAUSE
-        for lane in lanes:
-            lane.is_clear = True
 
     def may_probe(self) -> bool:
         """Whether the pause is over and nobody is redriving already."""
         now = asyncio.get_running_loop().time()
         return now >= self._next_probe and not self.probing.locked()
-
-    @asynccontextmanager
-    async def at_rest(self) -> AsyncIterator[list[Lane]]:
-        """Let no events of the lanes known by now be settled on the route meanwhile."""
-        lanes = list(self._lanes.values())
-        async with AsyncExitStack() as stack:
-            for lane in lanes:
-                await stack.enter_async_context(lane.turn)
-            yield lanes

@@ -38,6 +38,8 @@ _LONGEST_REDRIVE: Final = 45.0
 """Seconds after which a redrive goes no further for now: a host ends what takes minutes."""
 _LONGEST_REST: Final = 5.0
 """Seconds of a redrive for which new events of the route have to wait."""
+_AT_ONCE: Final = 8
+"""Lanes of a route that are redriven side by side."""
 _BEHIND: Final = DeliveryError(Reason.UNAVAILABLE, "earlier events of its lane wait in Blob")
 
 
@@ -120,22 +122,32 @@ class Delivery:
         await asyncio.gather(*probes, return_exceptions=True)
 
     async def _redrive_route(self, route: Route) -> None:
-        """Redrive a route, and what came meanwhile with the route at rest.
+        """Redrive a route: one lane to see whether its destination answers, then the others."""
+        circuit = self._circuits[route.name]
+        async with circuit.probing:
+            first, *others = await self._redrive.lanes(route) or [""]
+            stopped = await self._redrive_lane(route, first) if first else None
+            if stopped is None:
+                circuit.close()
+                stops = await _few_at_once(self._redrive_lane(route, lane) for lane in others)
+                stopped = next((stop for stop in stops if stop is not None), None)
+            if stopped is not None:
+                circuit.stay_open(stopped)
+
+    async def _redrive_lane(self, route: Route, name: str) -> DeliveryError | None:
+        """Redrive a lane, and what came meanwhile with it at rest; return what stopped it.
 
         Events that arrive meanwhile queue up behind in Blob. Only while none is being settled
         is it certain that the last look there was the last. What is left when the time is over
         waits for the next redrive.
         """
-        circuit = self._circuits[route.name]
-        async with circuit.probing:
-            progress = await self._redrive.route(route, _LONGEST_REDRIVE)
-            if progress.is_whole and (progress.moved or circuit.error is not None):
-                async with circuit.at_rest() as lanes:
-                    progress = await self._redrive.route(route, _LONGEST_REST)
-                    if progress.is_whole:
-                        circuit.close(lanes)
-            if progress.stopped is not None:
-                circuit.stay_open(progress.stopped)
+        progress = await self._redrive.lane(route, name, _LONGEST_REDRIVE)
+        if progress.is_whole:
+            lane = self._circuits[route.name].lane(name)
+            async with lane.turn:
+                progress = await self._redrive.lane(route, name, _LONGEST_REST)
+                lane.is_clear = progress.is_whole
+        return progress.stopped
 
     def _probe(self, route: Route) -> None:
         """Redrive in the background, so that no other route of the batch waits for it."""
@@ -243,3 +255,14 @@ async def _all(jobs: Iterable[Coroutine[None, None, None]]) -> None:
     if errors:
         words = "; ".join(dict.fromkeys(str(error) or repr(error) for error in errors))
         raise UnsettledError(f"{len(errors)} of {len(results)} lots: {words}") from errors[0]
+
+
+async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
+    """Run jobs, but not all side by side: each holds a parcel in memory."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def placed(job: Coroutine[None, None, Result]) -> Result:
+        async with places:
+            return await job
+
+    return await asyncio.gather(*(placed(job) for job in jobs))

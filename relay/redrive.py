@@ -64,15 +64,23 @@ class Redrive:
         self._observe = observe
         self._now = now
 
-    async def route(self, route: Route, seconds: float) -> Progress:
-        """Redrive what waits for a route, as far as its destination takes it in that time.
+    async def lanes(self, route: Route) -> list[str]:
+        """Return the lanes of which something waits for a route.
+
+        Raises:
+            DeliveryError: Blob storage did not answer.
+        """
+        return await self._dead_letters.lanes(route.name)
+
+    async def lane(self, route: Route, lane: str, seconds: float) -> Progress:
+        """Redrive what waits of a lane, as far as the route's destination takes it in time.
 
         Raises:
             DeliveryError: Blob storage did not answer.
         """
         clock = asyncio.get_running_loop().time
         until, moved = clock() + seconds, 0
-        async for parcel in self._dead_letters.waiting(route.name):
+        async for parcel in self._dead_letters.waiting(route.name, lane):
             if clock() >= until:
                 return Progress(moved, is_whole=False)
             if not parcel.letters:

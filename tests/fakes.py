@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from relay.dead_letters import DeadLetter, Fate, Parcel
-from relay.dead_letters.letters import decode, encode, lane_mark, unpack
+from relay.dead_letters.letters import (
+    WAITING_SUFFIX,
+    decode,
+    encode,
+    lane_mark,
+    lanes_of,
+    unpack,
+)
 from relay.event import AttributeValue, Event
 from relay.failures import DeliveryError, Reason
 from relay.filters import compile as compile_filter
@@ -122,14 +129,17 @@ class MemoryDeadLetters:
             raise DeliveryError(Reason.REJECTED, "the blob is claimed")
         self._write(name, letters, route)
 
-    async def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
+    async def lanes(self, route: str) -> list[str]:
         await self._answer()
-        mark = "" if lane is None else lane_mark(lane)
+        return lanes_of(name for name in sorted(self.blobs) if name.startswith(f"{route}/"))
+
+    async def waiting(self, route: str, lane: str) -> AsyncIterator[Parcel]:
+        await self._answer()
         for name in sorted(self.blobs):
             last = name.rpartition("/")[2]
-            if not name.startswith(f"{route}/") or not last.startswith(mark):
+            if not name.startswith(f"{route}/") or not last.startswith(lane_mark(lane)):
                 continue
-            if last.endswith(f".{Fate.WAITING}.json"):
+            if last.endswith(WAITING_SUFFIX):
                 await self._answer()
                 if name in self.blobs:
                     yield unpack(name, str(self._versions[name]), self.blobs[name].encode())

@@ -20,7 +20,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import ContainerClient, LinearRetry
 
-from relay.dead_letters.letters import Fate, encode, lane_mark, unpack
+from relay.dead_letters.letters import WAITING_SUFFIX, encode, lane_mark, lanes_of, unpack
 from relay.failures import DeliveryError, Reason
 from relay.formats.json_format import BATCH_TYPE
 from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
@@ -44,7 +44,6 @@ _CALL: Final = 40
 """Seconds for a call with all its attempts, far below the host's `functionTimeout`."""
 _LEASE: Final = 60
 """Seconds after which a claim ends by itself; the longest that a lease may have."""
-_FATE: Final = f".{Fate.WAITING}.json"
 _REASONS: Final = {
     401: Reason.UNAUTHENTICATED,
     403: Reason.FORBIDDEN,
@@ -86,13 +85,19 @@ class BlobDeadLetters:
                 name, encode(letters, route), overwrite=True, content_settings=_CONTENT
             )
 
-    async def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
-        """Yield what waits for a route, of one lane or of all, in order of arrival."""
-        mark = "" if lane is None else lane_mark(lane)
+    async def lanes(self, route: str) -> list[str]:
+        """Return the lanes of which something waits for a route, the longest waiting first."""
+        with self._translated():
+            names = self._open().list_blob_names(name_starts_with=f"{route}/")
+            return lanes_of([name async for name in names])
+
+    async def waiting(self, route: str, lane: str) -> AsyncIterator[Parcel]:
+        """Yield what waits of a lane for a route, in order of arrival."""
+        mark = lane_mark(lane)
         with self._translated():
             async for name in self._open().list_blob_names(name_starts_with=f"{route}/"):
                 last = name.rpartition("/")[2]
-                if last.startswith(mark) and last.endswith(_FATE):
+                if last.startswith(mark) and last.endswith(WAITING_SUFFIX):
                     parcel = await self._read(name)
                     if parcel is not None:
                         yield parcel

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from relay.event import Event
 from relay.failures import Reason
@@ -29,7 +29,7 @@ from relay.formats import json_format
 from relay.ingress import Arrival, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from relay.event import AttributeValue
@@ -63,6 +63,9 @@ class Fate(StrEnum):
 
     WAITING = "waiting"
     HELD = "held"
+
+
+WAITING_SUFFIX: Final = f".{Fate.WAITING}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,11 @@ class DeadLetters(Protocol):
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         """Make a blob of letters durable; an older one of that name is overwritten."""
 
-    def waiting(self, route: str, lane: str | None = None) -> AsyncIterator[Parcel]:
-        """Yield what waits for a route, of one lane or of all, in order of arrival."""
+    async def lanes(self, route: str) -> list[str]:
+        """Return the lanes of which something waits for a route, the longest waiting first."""
+
+    def waiting(self, route: str, lane: str) -> AsyncIterator[Parcel]:
+        """Yield what waits of a lane for a route, in order of arrival."""
 
     def claimed(self, parcel: Parcel) -> AbstractAsyncContextManager[bool]:
         """Claim a parcel for as long as the context lasts; false if somebody else has it.
@@ -148,6 +154,13 @@ def held_name(waiting: str, first: Arrival) -> str:
 def lane_mark(lane: str) -> str:
     """Return how the names of a lane's blobs begin, after the hour."""
     return quote(lane, safe="").replace("~", "%7E").replace("%", "=") + "~"
+
+
+def lanes_of(names: Iterable[str]) -> list[str]:
+    """Return the lanes of waiting blobs by their names, each once, in the names' order."""
+    waiting = (name.rpartition("/")[2] for name in names if name.endswith(WAITING_SUFFIX))
+    marks = dict.fromkeys(last.partition("~")[0] for last in waiting)
+    return [unquote(mark.replace("=", "%")) for mark in marks]
 
 
 def encode(letters: Sequence[DeadLetter], route: str) -> str:

@@ -74,7 +74,7 @@ class Shelf:
         await self.store.put(name, letters, self.route)
         return letters
 
-    async def parcels(self, lane: str | None = None) -> list[Parcel]:
+    async def parcels(self, lane: str = "hub/0") -> list[Parcel]:
         return [parcel async for parcel in self.store.waiting(self.route, lane)]
 
 
@@ -118,6 +118,7 @@ async def test_one_lane_is_not_mistaken_for_another(shelf: Shelf) -> None:
     assert ["1"] == ids(await shelf.parcels("hub/1"))
     assert ["2"] == ids(await shelf.parcels("hub/11"))
     assert [] == ids(await shelf.parcels("hub"))
+    assert ["hub/1", "hub/11"] == sorted(await shelf.store.lanes(shelf.route))
 
 
 async def test_the_same_batch_put_again_adds_nothing(shelf: Shelf) -> None:
@@ -131,6 +132,7 @@ async def test_what_is_held_does_not_wait(shelf: Shelf) -> None:
     await shelf.put(1, fate=Fate.HELD)
 
     assert [] == await shelf.parcels()
+    assert [] == await shelf.store.lanes(shelf.route)
 
 
 async def test_a_parcel_is_replaced_by_what_is_left_of_it(shelf: Shelf) -> None:
@@ -203,14 +205,14 @@ async def test_a_blob_that_is_no_batch_comes_without_letters(azure: LocalAzure) 
         connection_verify=str(azure.tls.ca_file),
     )
     async with relay, container, blobs(azure) as store:
-        await container.upload_blob("foreign/x.waiting.json", b"\xff{", overwrite=True)
-        (parcel,) = [one async for one in store.waiting("foreign")]
+        await container.upload_blob("foreign/hub=2F0~x.waiting.json", b"\xff{", overwrite=True)
+        (parcel,) = [one async for one in store.waiting("foreign", "hub/0")]
         async with store.claimed(parcel):
             await store.remove(parcel)
 
         assert () == parcel.letters
         with pytest.raises(ResourceNotFoundError):
-            await container.download_blob("foreign/x.waiting.json")
+            await container.download_blob("foreign/hub=2F0~x.waiting.json")
 
 
 async def test_a_store_that_is_down_is_unavailable_and_comes_back(azure: LocalAzure) -> None:
@@ -222,3 +224,11 @@ async def test_a_store_that_is_down_is_unavailable_and_comes_back(azure: LocalAz
         await Shelf(store, "down").put(1)
 
     assert Reason.UNAVAILABLE is failed.value.reason
+
+
+@pytest.mark.parametrize("lane", ["hub/0", "a~b=c%d", "ä ö", "..", "hub/with/slashes"])
+async def test_a_lane_of_any_name_comes_back_by_its_name(shelf: Shelf, lane: str) -> None:
+    await shelf.put(1, lane=lane)
+
+    assert [lane] == await shelf.store.lanes(shelf.route)
+    assert ["1"] == ids(await shelf.parcels(lane))

@@ -46,7 +46,7 @@ async def test_a_closed_circuit_begins_with_a_short_pause_again() -> None:
     circuit = Circuit()
     for _ in range(5):
         circuit.stay_open(ERROR)
-    circuit.close([])
+    circuit.close()
     circuit.open(ERROR)
 
     await asyncio.sleep(FIRST_PAUSE)

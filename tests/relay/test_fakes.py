@@ -88,8 +88,8 @@ async def test_opening_fails_as_sending_does_and_may_be_tried_again() -> None:
 async def test_a_blob_of_the_same_name_is_overwritten() -> None:
     blobs = MemoryDeadLetters()
 
-    await blobs.put("r/1.waiting.json", [a_letter(1), a_letter(2)], "r")
-    await blobs.put("r/1.waiting.json", [a_letter(2)], "r")
+    await blobs.put("r/l~1.waiting.json", [a_letter(1), a_letter(2)], "r")
+    await blobs.put("r/l~1.waiting.json", [a_letter(2)], "r")
 
     assert [letter.arrival.sequence for letter in blobs.letters()] == [2]
 
@@ -108,16 +108,16 @@ async def test_what_waits_comes_by_route_and_lane_in_order_of_arrival() -> None:
         await blobs.put(blob_name(route, [x.arrival for x in letters], fate), letters, route)
 
     assert sequences([parcel async for parcel in blobs.waiting("a", "hub/0")]) == [2, 9, 10]
-    assert sequences([parcel async for parcel in blobs.waiting("a")]) == [2, 9, 10, 1]
+    assert await blobs.lanes("a") == ["hub/0", "hub/1"]
 
 
 async def test_a_parcel_removed_and_written_anew_is_another_one() -> None:
     blobs = MemoryDeadLetters()
-    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
-    (stale,) = [parcel async for parcel in blobs.waiting("r")]
+    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
+    (stale,) = [parcel async for parcel in blobs.waiting("r", "l")]
     async with blobs.claimed(stale):
         await blobs.remove(stale)
-    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
 
     async with blobs.claimed(stale) as is_ours:
         assert not is_ours
@@ -126,8 +126,8 @@ async def test_a_parcel_removed_and_written_anew_is_another_one() -> None:
 @in_virtual_time
 async def test_a_claim_whose_owner_died_ends_by_itself() -> None:
     blobs = MemoryDeadLetters()
-    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
-    (parcel,) = [parcel async for parcel in blobs.waiting("r")]
+    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
+    (parcel,) = [parcel async for parcel in blobs.waiting("r", "l")]
     owner = blobs.claimed(parcel)
     assert await owner.__aenter__()
 
@@ -140,9 +140,9 @@ async def test_a_claim_whose_owner_died_ends_by_itself() -> None:
 
 async def test_a_parcel_removed_after_the_listing_is_passed_over() -> None:
     blobs = MemoryDeadLetters()
-    await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
     await blobs.put("r/2.waiting.json", [a_letter(2)], "r")
-    waiting = blobs.waiting("r")
+    waiting = blobs.waiting("r", "l")
     parcels = [await anext(waiting)]
     blobs.blobs.pop("r/2.waiting.json")
 
@@ -155,9 +155,9 @@ async def test_blob_fails_as_it_is_told() -> None:
     blobs = MemoryDeadLetters(faults=always(Reason.FORBIDDEN))
 
     with pytest.raises(DeliveryError, match="forbidden"):
-        await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+        await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
     with pytest.raises(DeliveryError, match="forbidden"):
-        await anext(blobs.waiting("r"))
+        await anext(blobs.waiting("r", "l"))
     assert blobs.blobs == {}
 
 
@@ -165,7 +165,7 @@ async def test_blob_that_loses_an_answer_has_written() -> None:
     blobs = MemoryDeadLetters(lost=failing(Reason.TIMEOUT))
 
     with pytest.raises(DeliveryError, match="timeout"):
-        await blobs.put("r/1.waiting.json", [a_letter(1)], "r")
+        await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
 
     assert [letter.arrival.sequence for letter in blobs.letters()] == [1]
 

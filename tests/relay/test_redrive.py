@@ -269,7 +269,15 @@ async def redrive(
     *,
     seconds: float = 45.0,
 ) -> Progress:
-    return await a_redrive(blobs, sink, facts).route(ROUTE, seconds)
+    """Redrive all lanes one after the other, until something stops it."""
+    redriving = a_redrive(blobs, sink, facts)
+    moved = 0
+    for lane in await redriving.lanes(ROUTE):
+        progress = await redriving.lane(ROUTE, lane, seconds)
+        moved += progress.moved
+        if not progress.is_whole:
+            return Progress(moved, is_whole=False, stopped=progress.stopped)
+    return Progress(moved, is_whole=True)
 
 
 @in_virtual_time
