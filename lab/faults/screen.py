@@ -57,6 +57,8 @@ class Terminal:
     def outcome(self, matrix: Matrix) -> None:
         """Print the table, exact, and the verdict."""
         table = Table(*HEADINGS)
+        for column in table.columns[:NUMBERS_FROM]:
+            column.no_wrap = True
         for column in table.columns[NUMBERS_FROM:]:
             column.justify = "right"
         for result in matrix.results:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from lab.faults.__main__ import main
 from lab.faults.plan import Kind
 from lab.faults.report import document, events_bound, row, seconds_bound
 from lab.faults.result import Matrix, Result
@@ -87,8 +86,3 @@ def test_all_is_well_is_said_in_the_promises_words() -> None:
     Terminal(Console(file=out, width=170)).outcome(Matrix([GOOD]))
 
     assert "Nothing lost, nothing out of order, nothing altered." in out.getvalue()
-
-
-def test_words_that_name_no_case_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 2 == main(["--only", "no such thing"])
-    assert "no case is called like 'no such thing'" in capsys.readouterr().err
