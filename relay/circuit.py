@@ -39,10 +39,12 @@ class Circuit:
     Attributes:
         error: why it is open, `None` while it is closed.
         probing: held by whoever redrives the route.
+        has_more: whether events went behind since the redrive under way began its round.
     """
 
     error: DeliveryError | None = None
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    has_more: bool = False
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _pause: float = FIRST_PAUSE
     _next_probe: float = 0.0

@@ -122,17 +122,32 @@ class Delivery:
         await asyncio.gather(*probes, return_exceptions=True)
 
     async def _redrive_route(self, route: Route) -> None:
-        """Redrive a route: one lane to see whether its destination answers, then the others."""
+        """Redrive a route, again while events went behind meanwhile and there is time."""
         circuit = self._circuits[route.name]
+        clock = asyncio.get_running_loop().time
         async with circuit.probing:
-            first, *others = await self._redrive.lanes(route) or [""]
-            stopped = await self._redrive_lane(route, first) if first else None
-            if stopped is None:
-                circuit.close()
-                stops = await _few_at_once(self._redrive_lane(route, lane) for lane in others)
-                stopped = next((stop for stop in stops if stop is not None), None)
+            until = clock() + _LONGEST_REDRIVE
+            circuit.has_more = True
+            while circuit.has_more and clock() < until:
+                circuit.has_more = False
+                stopped = await self._redrive_lanes(route)
+                if stopped is not None:
+                    circuit.stay_open(stopped)
+                    return
+
+    async def _redrive_lanes(self, route: Route) -> DeliveryError | None:
+        """Redrive one lane to see whether the destination answers, then all the others.
+
+        Returns what stopped it, if anything did.
+        """
+        lanes = await self._redrive.lanes(route)
+        for first in lanes[:1]:
+            stopped = await self._redrive_lane(route, first)
             if stopped is not None:
-                circuit.stay_open(stopped)
+                return stopped
+        self._circuits[route.name].close()
+        stops = await _few_at_once(self._redrive_lane(route, lane) for lane in lanes[1:])
+        return next((stop for stop in stops if stop is not None), None)
 
     async def _redrive_lane(self, route: Route, name: str) -> DeliveryError | None:
         """Redrive a lane, and what came meanwhile with it at rest; return what stopped it.
@@ -189,6 +204,7 @@ class Delivery:
             if tried:
                 circuit.open(tried[0].error)
             await self._dead_letter(route, arrivals, failures)
+            circuit.has_more |= not flows  # only now: what is not in Blob yet, nobody can find
         if circuit.may_probe() and not (flows and circuit.error is None):
             self._probe(route)
 
