@@ -10,6 +10,7 @@ code; azure-eventhub for Python 5.15 places differently where that number is neg
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final
 
 _MASK: Final = 0xFFFFFFFF
@@ -18,6 +19,7 @@ _BLOCK: Final = 12
 _SIGN: Final = 0x8000
 
 
+@lru_cache(maxsize=65536)
 def partition(key: str, partitions: int) -> int:
     """Return the index of the partition, of so many, on which the service places the key."""
     return abs(_signed_hash(key)) % partitions
