@@ -149,8 +149,7 @@ class Storage:
     ) -> None:
         """Answer the next `times` requests, or all, with this status and error code.
 
-        Args:
-            container: the one that it concerns; `""` is the whole account.
+        It concerns one container, or the whole account where none is named.
         """
         below = self._below(container)
         fault = HttpFault(status=status, code=code, times=times, below=below)
