@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,6 @@ from lab.messaging.terminus import described, link_request, with_filters
 
 if TYPE_CHECKING:
     from lab.messaging.connection import Connection
-    from lab.messaging.node import Intake, Outlet
     from lab.messaging.session import Session
 
 CBS: Final = "$cbs"
@@ -33,7 +33,7 @@ class Stage(Enum):
     ENDED = "ended"
 
 
-class BaseLink[End: Intake | Outlet]:
+class BaseLink(ABC):
     """What both directions share: attaching, ending, and being refused."""
 
     def __init__(self, session: Session, attach: Attach) -> None:
@@ -86,17 +86,17 @@ class BaseLink[End: Intake | Outlet]:
         if not self.is_internal:
             self.peer.site.admit(self.peer.host, self.path)
 
+    @abstractmethod
     def _find(self) -> End:
         """Ask the service for the end of this link."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _prepared(self, end: End) -> Answer:
         """Let the end get ready."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _attached(self, answer: Answer) -> None:
         """Answer the attach, and let through what waited for it."""
-        raise NotImplementedError
 
     def _reply(self, answer: Answer, initial_delivery_count: int | None) -> None:
         """Answer the attach: everything echoed, the role inverted."""
