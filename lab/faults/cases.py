@@ -21,7 +21,7 @@ CASES: Final = (
     Case("worker killed before it sends", steps.kill_before_send, quick=_HUB),
     Case("worker killed before an acknowledgement", steps.kill_while_sending, quick=_QUEUE),
     Case("worker killed after a dead letter", steps.kill_after_dead_letter, steps.grant),
-    Case("worker killed during a redrive", steps.kill_during_redrive, quick=_HUB),
+    Case("worker killed during a redrive", steps.kill_during_redrive),
     # The connection
     Case("connections cut", steps.cut),
     Case("links detached", steps.detach),
@@ -45,7 +45,7 @@ CASES: Final = (
     Case("throttled 5 times", steps.throttle(5)),
     Case("throttled for 5 seconds", steps.throttle(), steps.heal, lasts=5, quick=_QUEUE),
     Case("quota exceeded", steps.reject("amqp:resource-limit-exceeded"), steps.heal),
-    Case("internal errors", steps.reject("amqp:internal-error"), steps.heal),
+    Case("internal errors", steps.reject("amqp:internal-error"), steps.heal, lasts=3),
     # The events
     Case("events too large", steps.send_too_large, keeps=steps.TOO_LARGE, quick=_QUEUE),
     Case("poison of every kind", steps.send_poison, keeps=steps.POISONED, quick=_HUB),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from lab.faults.result import Matrix, Result
 
-_SECONDS: Final = (1, 2, 5, 10, 20, 30, 60, 120)
-_EVENTS: Final = (50, 100, 200, 500, 1000)
+_SECONDS: Final = (1, 3, 6, 15, 30, 60, 120)
+_EVENTS: Final = (50, 250, 500, 1000)
 HEADINGS: Final = (
     "fault",
     "destination",

@@ -8,6 +8,7 @@ from lab.faults import matrix
 from lab.faults.cases import CASES
 from lab.faults.plan import Kind
 from lab.faults.result import Matrix, Result
+from lab.faults.runner import Script
 from lab.faults.stage import open_stage
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("faults")]
@@ -33,11 +34,11 @@ class Still:
 async def test_nothing_is_lost_reordered_or_altered_under_faults_that_are_real() -> None:
     rounds = [each for each in matrix.choose(CASES) if SHORT.get(each.case.name) is each.kind]
 
-    played = await matrix.play_all(rounds, open_stage, Still())
+    played = await matrix.play_all(rounds, open_stage, Still(), Script(40, 160, 40))
 
     assert 2 == len(played.results)
     for result in played.results:
         assert result.is_good, result.as_json()
-        assert 500 == result.sent == result.delivered
+        assert 240 == result.sent == result.delivered
     denied = next(each for each in played.results if each.case == "network denied")
     assert denied.redriven > 0
