@@ -33,7 +33,7 @@ class Stage(Enum):
     ENDED = "ended"
 
 
-class BaseLink(ABC):
+class BaseLink[End: Intake | Outlet](ABC):
     """What both directions share: attaching, ending, and being refused."""
 
     def __init__(self, session: Session, attach: Attach) -> None:
