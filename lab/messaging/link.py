@@ -17,6 +17,7 @@ from lab.messaging.terminus import described, link_request, with_filters
 
 if TYPE_CHECKING:
     from lab.messaging.connection import Connection
+    from lab.messaging.node import Intake, Outlet
     from lab.messaging.session import Session
 
 CBS: Final = "$cbs"
