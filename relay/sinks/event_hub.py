@@ -120,7 +120,7 @@ class EventHubSink:
             async with self._call() as producer:
                 await producer.send_batch(batch)
         except EventHubError as error:
-            if not self._has_sent or reason_of(error) not in _MAY_NOT_READ:
+            if not self._has_sent or reason_of(error) is not Reason.FORBIDDEN:
                 raise
             self._renew()
             async with self._call() as producer:
