@@ -6,7 +6,7 @@ Nothing here comes from the relay: an audit that shared its decoder would share 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Received:
         body: the bytes of the body.
         content_type: AMQP's `content-type`.
         message_id: AMQP's `message-id`.
+        enqueued: when a hub took it in, seconds since 1970; it makes no message another one.
     """
 
     stream: str
@@ -39,6 +40,7 @@ class Received:
     body: bytes
     content_type: str | None = None
     message_id: str | None = None
+    enqueued: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

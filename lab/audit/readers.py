@@ -200,6 +200,7 @@ def _from_hub(partition: str, event: EventData) -> Received:
         body=_body(event.body),
         content_type=_optional_text(event.content_type),
         message_id=_optional_text(event.message_id),
+        enqueued=event.enqueued_time.timestamp() if event.enqueued_time else None,
     )
 
 
