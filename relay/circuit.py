@@ -60,8 +60,7 @@ class Circuit:
     def open(self, error: DeliveryError) -> None:
         """Open, or stay open: the destination failed, and events wait in Blob."""
         if self.error is None:
-            pause = max(self._pause, error.wait)
-            self._next_probe = asyncio.get_running_loop().time() + pause
+            self._put_off(error)
         self.error = error
         for lane in self._lanes.values():
             lane.is_clear = False
@@ -69,8 +68,13 @@ class Circuit:
     def stay_open(self, error: DeliveryError) -> None:
         """Let the next probe wait longer, for the last one failed."""
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
-        self.error = None
         self.open(error)
+        self._put_off(error)
+
+    def _put_off(self, error: DeliveryError) -> None:
+        """Let the next probe wait for the pause, or for as long as the destination asks."""
+        pause = max(self._pause, error.wait)
+        self._next_probe = asyncio.get_running_loop().time() + pause
 
     def close(self) -> None:
         """Close: the destination answers. Lanes of which something waits are not clear yet."""

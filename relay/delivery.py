@@ -217,9 +217,9 @@ class Delivery:
     async def _dead_letter(
         self, route: Route, batch: Sequence[Arrival], failures: Sequence[Failure]
     ) -> None:
+        given_up = [failure.dead_letter(self._now()) for failure in failures]
         for fate in Fate:
-            letters = [failure.dead_letter(self._now()) for failure in failures]
-            letters = [letter for letter in letters if letter.fate is fate]
+            letters = [letter for letter in given_up if letter.fate is fate]
             if letters:
                 name = blob_name(route.name, batch, fate)
                 await self._dead_letters.put(name, letters, route.name)
