@@ -17,7 +17,15 @@ LAB = [p for p in sorted(ROOT.glob("lab/**/*.py")) if "node_modules" not in p.pa
 DEPLOYED = [*RELAY, ROOT / "function_app.py"]
 
 # Everything else is pure: no SDK, no clock, no environment.
-IMPURE = ("app", "sinks", "identity", "telemetry", "operations", "dead_letters/blobs.py")
+IMPURE = (
+    "__main__",
+    "app",
+    "sinks",
+    "identity",
+    "telemetry",
+    "operations",
+    "dead_letters/blobs.py",
+)
 # SDKs by the rooms that may import them.
 SDK_ROOMS = {
     "azure.eventhub": ("sinks",),

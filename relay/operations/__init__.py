@@ -1,0 +1,1 @@
+"""What people call, not what events pass through."""

@@ -1,0 +1,25 @@
+"""The command line: it gathers the commands, each of which stands in a file of its own.
+
+Exit codes: 0 all is well, 1 the command found or met trouble, 2 the settings or the arguments
+are of no use.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from relay.operations import routes
+
+app: Final = typer.Typer(
+    name="python -m relay", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+
+@app.callback()
+def relay() -> None:
+    """See and mend what the function app of Twin Relay does."""
+
+
+app.command("routes")(routes.command)

@@ -1,0 +1,85 @@
+"""The command line, as an operator calls it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = {
+    "INGRESS__fullyQualifiedNamespace": "plant.servicebus.windows.net",
+    "INGRESS__credential": "managedidentity",
+    "INGRESS_EVENT_HUB": "twin-events",
+    "INGRESS_CONSUMER_GROUP": "relay",
+    "ANALYTICS__fullyQualifiedNamespace": "analytics.servicebus.windows.net",
+    "DEAD_LETTERS__blobServiceUri": "https://plant.blob.core.windows.net",
+    "DEAD_LETTERS_CONTAINER": "dead-letters",
+    "RELAY_ROUTES": json.dumps(
+        [
+            {
+                "name": "all-of-it",
+                "filter": "true",
+                "destination": {"connection": "ANALYTICS", "eventHub": "everything"},
+            }
+        ]
+    ),
+}
+
+
+def call(*arguments: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "relay", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_routes_are_shown_as_json() -> None:
+    done = call("routes", "--json", settings=SETTINGS)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (route,) = json.loads(done.stdout)["routes"]
+    assert route["name"] == "all-of-it"
+    assert route["destination"]["entity"] == "everything"
+
+
+def test_the_routes_are_shown_to_people() -> None:
+    done = call("routes", settings=SETTINGS)
+
+    assert done.returncode == 0
+    assert "ANALYTICS/everything" in done.stdout
+
+
+def test_settings_can_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "local.settings.json"
+    file.write_text(json.dumps({"IsEncrypted": False, "Values": SETTINGS}))
+
+    done = call("routes", "--json", "--settings", str(file), settings={})
+
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"Values": []}'])
+def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "local.settings.json"
+    file.write_text(text)
+
+    done = call("routes", "--settings", str(file), settings={})
+
+    assert done.returncode == 2
+    assert "local.settings.json: it holds no object 'Values'" in done.stderr
+
+
+def test_unusable_settings_are_all_said_with_exit_code_2() -> None:
+    done = call("routes", "--json", settings={"RELAY_ROUTES": "[]"})
+
+    assert done.returncode == 2
+    assert "INGRESS_EVENT_HUB: it is missing" in json.loads(done.stdout)["error"]
