@@ -1,25 +1,27 @@
 """Why a delivery failed, whose fault that is, and what may be done about it.
 
-| reason          | fault    | retried here | HTTP |
-|-----------------|----------|--------------|------|
-| malformed       | event    | no           | 400  |
-| too_large       | event    | no           | 413  |
-| rejected        | event    | no           | 422  |
-| unauthenticated | identity | no           | 503  |
-| forbidden       | identity | no           | 503  |
-| network_denied  | network  | no           | 503  |
-| not_found       | route    | no           | 503  |
-| disabled        | route    | no           | 503  |
-| throttled       | load     | yes          | 429  |
-| quota_exceeded  | load     | no           | 503  |
-| timeout         | network  | no           | 503  |
-| unavailable     | network  | yes          | 503  |
-| unknown         | network  | yes          | 503  |
+| reason          | fault    | retried here | isolates    | redriven by | HTTP |
+|-----------------|----------|--------------|-------------|-------------|------|
+| malformed       | event    | no           | event       | nobody      | 400  |
+| too_large       | event    | no           | event       | person      | 413  |
+| rejected        | event    | no           | event       | person      | 422  |
+| unauthenticated | identity | no           | destination | relay       | 503  |
+| forbidden       | identity | no           | destination | relay       | 503  |
+| network_denied  | network  | no           | destination | relay       | 503  |
+| not_found       | route    | no           | destination | relay       | 503  |
+| disabled        | route    | no           | destination | relay       | 503  |
+| not_allowed     | route    | no           | destination | relay       | 503  |
+| throttled       | load     | yes          | destination | relay       | 429  |
+| quota_exceeded  | load     | no           | destination | relay       | 503  |
+| timeout         | network  | no           | destination | relay       | 503  |
+| unavailable     | network  | yes          | destination | relay       | 503  |
+| unknown         | network  | yes          | destination | relay       | 503  |
 
 A failure that is the *event's* fault isolates the event: its neighbours go on without it, and
 its dead letter waits for a person. Every other failure is the destination's: the events behind
-it it share its fate, and their dead letters are redriven when the destination answers again. A
-time-out is not retried here, since it has cost its seconds already: a redrive will tell.
+it share its fate, and the relay redrives them once the destination answers again, though often
+enough a person must mend that first: grant a role, create an entity. A time-out is not retried
+here, since it has cost its seconds already: a redrive will tell.
 
 The value of a `Reason` is what telemetry calls `error.type` and what a dead letter carries;
 there is no other list. HTTP is the status for a caller who waits: 503 and 429 say "later",
@@ -45,6 +47,7 @@ class Reason(StrEnum):
     NETWORK_DENIED = "network_denied"
     NOT_FOUND = "not_found"
     DISABLED = "disabled"
+    NOT_ALLOWED = "not_allowed"
     THROTTLED = "throttled"
     QUOTA_EXCEEDED = "quota_exceeded"
     TIMEOUT = "timeout"
@@ -72,6 +75,14 @@ class Fault(StrEnum):
     LOAD = "load"
 
 
+class Redriver(StrEnum):
+    """Who sends again what failed, once the reason is gone."""
+
+    RELAY = "relay"
+    PERSON = "person"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What follows from a reason.
@@ -80,11 +91,13 @@ class Traits:
         fault: whose fault it is; `Fault.EVENT` isolates the event, all others the destination.
         retried: whether the same send may succeed within seconds.
         http_status: what a caller is told who waits for the outcome.
+        redriven_by: who sends it again.
     """
 
     fault: Fault
     retried: bool
     http_status: int
+    redriven_by: Redriver = Redriver.RELAY
 
     @property
     def isolates_event(self) -> bool:
@@ -93,14 +106,21 @@ class Traits:
 
 
 TRAITS: Final = {
-    Reason.MALFORMED: Traits(Fault.EVENT, retried=False, http_status=400),
-    Reason.TOO_LARGE: Traits(Fault.EVENT, retried=False, http_status=413),
-    Reason.REJECTED: Traits(Fault.EVENT, retried=False, http_status=422),
+    Reason.MALFORMED: Traits(
+        Fault.EVENT, retried=False, http_status=400, redriven_by=Redriver.NOBODY
+    ),
+    Reason.TOO_LARGE: Traits(
+        Fault.EVENT, retried=False, http_status=413, redriven_by=Redriver.PERSON
+    ),
+    Reason.REJECTED: Traits(
+        Fault.EVENT, retried=False, http_status=422, redriven_by=Redriver.PERSON
+    ),
     Reason.UNAUTHENTICATED: Traits(Fault.IDENTITY, retried=False, http_status=503),
     Reason.FORBIDDEN: Traits(Fault.IDENTITY, retried=False, http_status=503),
     Reason.NETWORK_DENIED: Traits(Fault.NETWORK, retried=False, http_status=503),
     Reason.NOT_FOUND: Traits(Fault.ROUTE, retried=False, http_status=503),
     Reason.DISABLED: Traits(Fault.ROUTE, retried=False, http_status=503),
+    Reason.NOT_ALLOWED: Traits(Fault.ROUTE, retried=False, http_status=503),
     Reason.THROTTLED: Traits(Fault.LOAD, retried=True, http_status=429),
     Reason.QUOTA_EXCEEDED: Traits(Fault.LOAD, retried=False, http_status=503),
     Reason.TIMEOUT: Traits(Fault.NETWORK, retried=False, http_status=503),

@@ -8,17 +8,14 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Any, Self
 
-from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
-from azure.identity import CredentialUnavailableError
 from azure.identity.aio import ManagedIdentityCredential
 
-from relay.failures import DeliveryError, Reason
+from relay.failures import DeliveryError
 from relay.refusals import Principal
+from relay.sdk_errors import reason_of
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
-
-_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Identity:
@@ -72,13 +69,15 @@ class Identity:
         """Make sure of a token before an SDK asks for it, since SDKs hide why they got none.
 
         Raises:
-            DeliveryError: `unauthenticated` if the identity endpoint refuses, `unavailable` if
-                it is out of reach.
+            DeliveryError: `unauthenticated` if the identity endpoint refuses, `unavailable` or
+                `throttled` if it is in trouble or out of reach.
         """
         try:
             await self.get_token(f"{audience}/.default")
         except Exception as error:
-            raise DeliveryError(_reason(error), f"no token for {audience}: {error}") from error
+            raise DeliveryError(
+                reason_of(error), f"no token for {audience}: {error}"
+            ) from error
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,14 +90,6 @@ class Identity:
         if self._credential is not None:
             await self._credential.close()
         self._credential, self._is_stale = None, False
-
-
-def _reason(error: Exception) -> Reason:
-    if isinstance(error, HttpResponseError) and error.status_code in _TRANSIENT:
-        return Reason.UNAVAILABLE
-    if isinstance(error, ClientAuthenticationError | CredentialUnavailableError):
-        return Reason.UNAUTHENTICATED
-    return Reason.UNAVAILABLE
 
 
 def _claims(token: str) -> dict[str, Any]:

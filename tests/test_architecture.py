@@ -20,6 +20,7 @@ DEPLOYED = [*RELAY, ROOT / "function_app.py"]
 IMPURE = (
     "__main__",
     "app",
+    "sdk_errors",
     "sinks",
     "identity",
     "telemetry",
@@ -28,11 +29,11 @@ IMPURE = (
 )
 # SDKs by the rooms that may import them.
 SDK_ROOMS = {
-    "azure.eventhub": ("sinks",),
-    "azure.servicebus": ("sinks",),
-    "azure.storage": ("dead_letters/blobs.py",),
-    "azure.identity": ("identity.py",),
-    "azure.core": ("sinks", "dead_letters/blobs.py", "identity.py"),
+    "azure.eventhub": ("sinks", "sdk_errors.py"),
+    "azure.servicebus": ("sinks", "sdk_errors.py"),
+    "azure.storage": ("dead_letters/blobs.py", "sdk_errors.py"),
+    "azure.identity": ("identity.py", "sdk_errors.py"),
+    "azure.core": ("sinks", "dead_letters/blobs.py", "identity.py", "sdk_errors.py"),
     "opentelemetry": ("telemetry.py",),
 }
 GRAB_BAGS = {

@@ -1,4 +1,4 @@
-"""Dead letters in Azure Blob storage; the errors of its SDK are translated here."""
+"""Dead letters in Azure Blob storage."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Final
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
-    ServiceRequestTimeoutError,
-    ServiceResponseTimeoutError,
 )
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import ContainerClient, LinearRetry
 
 from relay.dead_letters.letters import WAITING_SUFFIX, encode, lane_mark, lanes_of, unpack
-from relay.failures import DeliveryError, Reason
+from relay.failures import DeliveryError
 from relay.formats.json_format import BATCH_TYPE
 from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
+from relay.sdk_errors import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -44,19 +41,6 @@ _CALL: Final = 40
 """Seconds for a call with all its attempts, far below the host's `functionTimeout`."""
 _LEASE: Final = 60
 """Seconds after which a claim ends by itself; the longest that a lease may have."""
-_REASONS: Final = {
-    401: Reason.UNAUTHENTICATED,
-    403: Reason.FORBIDDEN,
-    404: Reason.NOT_FOUND,
-    409: Reason.REJECTED,
-    413: Reason.TOO_LARGE,
-    429: Reason.THROTTLED,
-    503: Reason.THROTTLED,
-}
-_TIME_OUTS: Final = (ServiceRequestTimeoutError, ServiceResponseTimeoutError, TimeoutError)
-_FIREWALL: Final = frozenset({"AuthorizationFailure", "PublicAccessNotPermitted"})
-"""How a storage firewall says no; a missing role says `AuthorizationPermissionMismatch`. That
-the firewall's word is the first of these is general knowledge, not documented."""
 
 
 class BlobDeadLetters:
@@ -183,21 +167,10 @@ class BlobDeadLetters:
         try:
             yield
         except (AzureError, ValueError, OSError) as error:
-            reason = _reason(error)
+            reason = reason_of(error)
             refusal = explain(reason, self._resource, self._identity.principal)
             detail = f"{self._resource.label}: {str(error) or type(error).__name__}"
             raise DeliveryError(reason, detail, refusal=refusal) from error
-
-
-def _reason(error: Exception) -> Reason:
-    if isinstance(error, HttpResponseError) and error.status_code in _REASONS:
-        code = str(getattr(error, "error_code", ""))
-        return Reason.NETWORK_DENIED if code in _FIREWALL else _REASONS[error.status_code]
-    if isinstance(error, ClientAuthenticationError):
-        return Reason.UNAUTHENTICATED
-    if isinstance(error, _TIME_OUTS):
-        return Reason.TIMEOUT
-    return Reason.UNKNOWN if isinstance(error, ValueError) else Reason.UNAVAILABLE
 
 
 def _resource(container: Container) -> Resource:

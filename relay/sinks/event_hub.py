@@ -13,10 +13,11 @@ from azure.eventhub.exceptions import EventHubError
 from relay.failures import Reason
 from relay.formats import amqp_binding
 from relay.routing import fitting, key
+from relay.sdk_errors import reason_of
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
-from relay.sinks.errors import reason_of, translated
+from relay.sinks.errors import translated
 from relay.sinks.key_hash import partition
 from relay.sinks.resource import resource_of
 

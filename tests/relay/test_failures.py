@@ -5,28 +5,30 @@ from __future__ import annotations
 import pytest
 
 from relay import failures
-from relay.failures import REFUSALS, TRAITS, DeliveryError, Fault, Reason, Traits
+from relay.failures import REFUSALS, TRAITS, DeliveryError, Fault, Reason, Redriver, Traits
 
 
-def the_documented_table() -> dict[str, tuple[str, str, str]]:
+def the_documented_table() -> dict[str, list[str]]:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in (failures.__doc__ or "").splitlines()
         if line.startswith("|")
     ]
     header, ruler, *body = rows
-    assert header == ["reason", "fault", "retried here", "HTTP"]
+    assert header == ["reason", "fault", "retried here", "isolates", "redriven by", "HTTP"]
     assert set("".join(ruler)) == {"-"}
-    return {reason: (fault, retried, status) for reason, fault, retried, status in body}
+    return {reason: answers for reason, *answers in body}
 
 
 def test_the_documented_table_is_the_one_that_counts() -> None:
     assert the_documented_table() == {
-        reason.value: (
+        reason.value: [
             traits.fault.value,
             "yes" if traits.retried else "no",
+            "event" if traits.isolates_event else "destination",
+            traits.redriven_by.value,
             str(traits.http_status),
-        )
+        ]
         for reason, traits in TRAITS.items()
     }
 
@@ -40,6 +42,11 @@ def test_every_reason_has_traits(reason: Reason) -> None:
 def test_what_is_the_events_fault_is_never_retried(reason: Reason) -> None:
     assert reason.traits.isolates_event is (reason.traits.fault is Fault.EVENT)
     assert not (reason.traits.isolates_event and reason.traits.retried)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_relay_redrives_whatever_is_not_the_events_fault(reason: Reason) -> None:
+    assert (reason.traits.redriven_by is Redriver.RELAY) is not reason.traits.isolates_event
 
 
 @pytest.mark.parametrize("reason", Reason)
