@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import azure.functions as func
 
     from relay.observer import Observer
+    from relay.routing import Destination, Route
     from relay.sending import Sink
     from relay.settings import Settings
 
@@ -64,13 +65,17 @@ class Relay:
         self._delivery = Delivery(settings.routes, sender, dead_letters, redrive, observe, _now)
 
     def _build_sinks(self) -> dict[str, Sink]:
-        connections, ca_file = self._settings.connections, self._settings.ca_file
-        built: dict[str, Sink] = {}
+        """Make a sink for each route; routes that send alike to one destination share it."""
+        built: dict[tuple[Destination, bool], Sink] = {}
         for route in self._settings.routes:
-            connection = connections[route.destination.connection]
-            identity = self._identity(connection.client_id)
-            built[route.name] = InTurn(sinks.build(route, connection, identity, ca_file))
-        return built
+            alike = route.destination, route.ordered
+            built[alike] = built.get(alike) or self._sink(route)
+        return {r.name: built[r.destination, r.ordered] for r in self._settings.routes}
+
+    def _sink(self, route: Route) -> Sink:
+        connection = self._settings.connections[route.destination.connection]
+        identity = self._identity(connection.client_id)
+        return InTurn(sinks.build(route, connection, identity, self._settings.ca_file))
 
     def _identity(self, client_id: str) -> Identity:
         return self._identities.setdefault(client_id, Identity(client_id))
@@ -98,7 +103,7 @@ class Relay:
     async def close(self) -> None:
         """Let go of every connection."""
         await self._delivery.close()
-        for sink in self._sinks.values():
+        for sink in set(self._sinks.values()):
             await sink.close()
         await self._dead_letters.close()
         for identity in self._identities.values():

@@ -18,6 +18,7 @@ from relay.dead_letters import MALFORMED_ROUTE, DeadLetter, Fate, blob_name
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.ingress import Malformed
+from relay.lanes import Lanes
 from relay.observer import DeadLettered, MalformedKept, Unrouted
 from relay.routing import match
 from relay.sending import Failure
@@ -26,18 +27,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
     from datetime import datetime
 
-    from relay.circuit import Lane
     from relay.dead_letters import DeadLetters
     from relay.ingress import Arrival
+    from relay.lanes import Lane
     from relay.observer import Observer
     from relay.redrive import Redrive
     from relay.routing import Route
     from relay.sending import Sender
 
+LONGEST: Final = 120.0
+"""Seconds for one batch, far fewer than a host grants: it may ask for less, never for more."""
+_FOR_BLOB: Final = 45.0
+"""Of these, the seconds that are left for Blob when destinations have had theirs."""
 _LONGEST_REDRIVE: Final = 45.0
 """Seconds after which a redrive goes no further for now: a host ends what takes minutes."""
 _LONGEST_REST: Final = 5.0
 """Seconds of a redrive for which new events of the route have to wait."""
+_LONGEST_TURN: Final = 2.0
+"""Seconds that events wait for a redrive of their lane to finish: then they go behind it."""
 _AT_ONCE: Final = 8
 """Lanes of a route that are redriven side by side."""
 _BEHIND: Final = DeliveryError(Reason.UNAVAILABLE, "earlier events of its lane wait in Blob")
@@ -57,6 +64,9 @@ class Delivery:
         redrive: sends again what waits.
         observe: hears of everything.
         now: the time of day, in UTC.
+        budget: seconds for one batch with everything that it takes; what is not settled then
+            fails, so that the host delivers again before it ends the invocation or loses a
+            lock.
     """
 
     def __init__(
@@ -67,6 +77,7 @@ class Delivery:
         redrive: Redrive,
         observe: Observer,
         now: Callable[[], datetime],
+        budget: float = LONGEST,
     ) -> None:
         self._routes = routes
         self._sender = sender
@@ -74,7 +85,10 @@ class Delivery:
         self._redrive = redrive
         self._observe = observe
         self._now = now
-        self._circuits = {route.name: Circuit() for route in routes}
+        self._budget = budget
+        circuits = {route.destination: Circuit() for route in routes}
+        self._circuits = {route.name: circuits[route.destination] for route in routes}
+        self._lanes = {route.name: Lanes() for route in routes}
         self._settled: dict[str, int] = {}  # by lane, the number of the last
         self._probes: set[asyncio.Task[None]] = set()
 
@@ -82,7 +96,7 @@ class Delivery:
         """Settle a batch; when this returns, nothing of it can be lost.
 
         Raises:
-            UnsettledError: some event could neither be delivered nor dead-lettered.
+            UnsettledError: some event could neither be delivered nor dead-lettered in time.
         """
         lanes = _by_lane(arrivals)
         for lane in lanes:
@@ -90,21 +104,29 @@ class Delivery:
         batch = assign(self._routes, arrivals)
         if batch.unrouted:
             self._observe(Unrouted(batch.unrouted))
+        try:
+            async with asyncio.timeout(self._budget):
+                await self._settle_batch(batch)
+        except TimeoutError as error:
+            raise UnsettledError(f"not settled within {self._budget:g} seconds") from error
+        self._settled |= {lane[-1].lane: lane[-1].sequence for lane in lanes}
+
+    async def _settle_batch(self, batch: Batch) -> None:
+        until = asyncio.get_running_loop().time() + max(self._budget - _FOR_BLOB, 0.0)
         await _all(
             [self._keep_malformed(letters) for letters in _by_lane(batch.malformed)]
             + [
-                self._settle_lane(route, wanted)
+                self._settle_lane(route, wanted, until)
                 for route in self._routes
                 for wanted in _by_lane(batch.wanted.get(route.name, []))
             ]
         )
-        self._settled |= {lane[-1].lane: lane[-1].sequence for lane in lanes}
 
     def _doubt(self, first: Arrival) -> None:
         """Look into Blob again when a lane's numbers leap: another process had it meanwhile."""
         if self._settled.get(first.lane) != first.sequence - 1:
-            for circuit in self._circuits.values():
-                circuit.forget(first.lane)
+            for lanes in self._lanes.values():
+                lanes.forget(first.lane)
 
     async def redrive(self) -> None:
         """Redrive what waits now, as much of it as can be redriven within a minute or two.
@@ -123,29 +145,34 @@ class Delivery:
 
     async def _redrive_route(self, route: Route) -> None:
         """Redrive a route, again while events went behind meanwhile and there is time."""
-        circuit = self._circuits[route.name]
+        circuit, lanes = self._circuits[route.name], self._lanes[route.name]
         clock = asyncio.get_running_loop().time
-        async with circuit.probing:
+        async with lanes.redriving:
             until = clock() + _LONGEST_REDRIVE
-            circuit.has_more = True
-            while circuit.has_more and clock() < until:
-                circuit.has_more = False
+            lanes.has_more = True
+            while lanes.has_more and clock() < until:
+                lanes.has_more = False
                 stopped = await self._redrive_lanes(route)
                 if stopped is not None:
                     circuit.stay_open(stopped)
                     return
 
     async def _redrive_lanes(self, route: Route) -> DeliveryError | None:
-        """Redrive one lane to see whether the destination answers, then all the others.
+        """Probe a destination that failed, redrive one lane, and then all the others.
 
         Returns what stopped it, if anything did.
         """
+        circuit = self._circuits[route.name]
+        if circuit.error is not None:
+            stopped = await self._sender.probe(route)
+            if stopped is not None:
+                return stopped
         lanes = await self._redrive.lanes(route)
         for first in lanes[:1]:
             stopped = await self._redrive_lane(route, first)
             if stopped is not None:
                 return stopped
-        self._circuits[route.name].close()
+        circuit.close()
         stops = await _few_at_once(self._redrive_lane(route, lane) for lane in lanes[1:])
         return next((stop for stop in stops if stop is not None), None)
 
@@ -153,15 +180,17 @@ class Delivery:
         """Redrive a lane, and what came meanwhile with it at rest; return what stopped it.
 
         Events that arrive meanwhile queue up behind in Blob. Only while none is being settled
-        is it certain that the last look there was the last. What is left when the time is over
+        is it certain that the last look there was the last; events that can't wait for its end
+        go behind all the same, and are seen by their count. What is left when the time is over
         waits for the next redrive.
         """
         progress = await self._redrive.lane(route, name, _LONGEST_REDRIVE)
         if progress.is_whole:
-            lane = self._circuits[route.name].lane(name)
+            lane = self._lanes[route.name].lane(name)
             async with lane.turn:
+                went_behind = lane.went_behind
                 progress = await self._redrive.lane(route, name, _LONGEST_REST)
-                lane.is_clear = progress.is_whole
+                lane.is_clear = progress.is_whole and lane.went_behind == went_behind
         return progress.stopped
 
     def _probe(self, route: Route) -> None:
@@ -186,26 +215,35 @@ class Delivery:
         detail = arrival.content.detail if isinstance(arrival.content, Malformed) else ""
         return DeadLetter(arrival, Reason.MALFORMED, detail, 0, self._now())
 
-    async def _settle_lane(self, route: Route, arrivals: Sequence[Arrival]) -> None:
+    async def _settle_lane(
+        self, route: Route, arrivals: Sequence[Arrival], until: float
+    ) -> None:
         """Settle the events of one lane on one route, in order."""
-        circuit = self._circuits[route.name]
+        circuit, lanes = self._circuits[route.name], self._lanes[route.name]
         name = arrivals[0].lane
-        lane = circuit.lane(name)
-        async with lane.turn:
-            flows = circuit.error is None and await self._is_clear(route, name, lane)
+        lane = lanes.lane(name)
+        has_turn = await lane.has_turn(_LONGEST_TURN)
+        try:
+            flows = (
+                has_turn and circuit.error is None and await self._is_clear(route, name, lane)
+            )
             if flows:
-                failures = await self._sender.send(route, arrivals)
+                failures = await self._sender.send(route, arrivals, until)
             else:
                 error = circuit.error or _BEHIND
                 failures = [Failure(arrival, error, 0) for arrival in arrivals]
-            tried = [
-                failure for failure in failures if failure.attempts and not failure.is_final
-            ]
-            if tried:
-                circuit.open(tried[0].error)
+            at_fault = [f.error for f in failures if f.attempts and not f.is_final]
+            if at_fault:
+                circuit.open(at_fault[0])
+            if any(not failure.is_final for failure in failures):
+                lane.go_behind()
             await self._dead_letter(route, arrivals, failures)
-            circuit.has_more |= not flows  # only now: what is not in Blob yet, nobody can find
-        if circuit.may_probe() and not (flows and circuit.error is None):
+            lanes.has_more |= not flows  # only now: what is not in Blob yet, nobody can find
+        finally:
+            if has_turn:
+                lane.turn.release()
+        is_behind = not flows or circuit.error is not None
+        if is_behind and circuit.may_probe() and not lanes.redriving.locked():
             self._probe(route)
 
     async def _is_clear(self, route: Route, name: str, lane: Lane) -> bool:
@@ -218,12 +256,13 @@ class Delivery:
         self, route: Route, batch: Sequence[Arrival], failures: Sequence[Failure]
     ) -> None:
         given_up = [failure.dead_letter(self._now()) for failure in failures]
+        error = self._circuits[route.name].error
         for fate in Fate:
             letters = [letter for letter in given_up if letter.fate is fate]
             if letters:
                 name = blob_name(route.name, batch, fate)
                 await self._dead_letters.put(name, letters, route.name)
-                self._observe(DeadLettered(route, letters))
+                self._observe(DeadLettered(route, letters, error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,9 @@ class Health:
                 self._succeed(route.name)
             case Failed(route, error) if not error.reason.traits.isolates_event:
                 self._fail(route.name, error)
-            case DeadLettered(route, letters):
-                self._dead_lettered(route.name, [x for x in letters if x.fate is Fate.WAITING])
+            case DeadLettered(route, letters, error):
+                waiting = [letter for letter in letters if letter.fate is Fate.WAITING]
+                self._dead_lettered(route.name, waiting, error)
             case _:
                 pass
 
@@ -99,10 +100,12 @@ class Health:
         elif self._routes[route].state is State.HEALTHY:
             self._enter(State.DEGRADED, route, error.reason, error.detail)
 
-    def _dead_lettered(self, route: str, waiting: Sequence[DeadLetter]) -> None:
+    def _dead_lettered(
+        self, route: str, waiting: Sequence[DeadLetter], error: DeliveryError | None
+    ) -> None:
         """Letters that only went behind others say nothing against a route that is healthy."""
         tried = [letter for letter in waiting if letter.attempts]
-        if self._routes[route].state is not State.HEALTHY:
+        if error is not None or self._routes[route].state is not State.HEALTHY:
             tried = tried or list(waiting)
         if tried:
             last = tried[-1]

@@ -34,10 +34,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """Events are durable in Blob instead of being delivered."""
+    """Events are durable in Blob instead of being delivered.
+
+    Attributes:
+        error: what is wrong with the destination; `None` while nothing is known against it.
+    """
 
     route: Route
     letters: Sequence[DeadLetter]
+    error: DeliveryError | None = None
 
 
 @dataclass(frozen=True, slots=True)

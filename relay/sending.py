@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
@@ -36,6 +37,9 @@ class Sink(Protocol):
 
     async def send(self, stream: str, events: Sequence[Event]) -> None:
         """Send events of one stream in order; all are accepted, or the error says how many."""
+
+    async def probe(self) -> None:
+        """Open a new link, to see whether the destination lets the relay in; send nothing."""
 
     async def close(self) -> None:
         """Let go of connections; a later `open` makes new ones."""
@@ -114,16 +118,31 @@ class Sender:
         self._observe = observe
         self._patience = patience or Patience()
 
-    async def send(self, route: Route, arrivals: Sequence[Arrival]) -> list[Failure]:
-        """Send events of one route; return those not accepted, in order of arrival."""
+    async def probe(self, route: Route) -> DeliveryError | None:
+        """Return what is wrong with a route's destination, `None` if it lets the relay in."""
+        error = await self._outcome(self._sinks[route.name].probe(), math.inf)
+        if error is not None:
+            self._observe(Failed(route, error))
+        return error
+
+    async def send(
+        self, route: Route, arrivals: Sequence[Arrival], until: float = math.inf
+    ) -> list[Failure]:
+        """Send events of one route; return those not accepted, in order of arrival.
+
+        Args:
+            route: whose sink takes them.
+            arrivals: in order.
+            until: when to give up whatever is left, in the event loop's time.
+        """
         sink = self._sinks[route.name]
-        opening = _Attempts(self._patience)
-        while (error := await self._open(sink)) is not None:
+        opening = _Attempts(self._patience, until)
+        while (error := await self._outcome(sink.open(), until)) is not None:
             self._observe(Failed(route, error))
             if not await opening.again(error):
                 return [Failure(arrival, error, opening.made) for arrival in arrivals]
         streams = _by_stream(sink, arrivals)
-        sends = (self._send_stream(route, sink, *stream) for stream in streams.items())
+        sends = (self._send_stream(route, sink, until, *stream) for stream in streams.items())
         sent = await asyncio.gather(*sends)
         accepted = [arrival for part in sent for arrival in part.accepted]
         if accepted:
@@ -132,15 +151,15 @@ class Sender:
         return sorted(failures, key=lambda failure: failure.arrival.place)
 
     async def _send_stream(
-        self, route: Route, sink: Sink, stream: str, arrivals: Sequence[Arrival]
+        self, route: Route, sink: Sink, until: float, stream: str, arrivals: Sequence[Arrival]
     ) -> _Sent:
         """Send one stream in order; halve the batch around a poison event until it is alone."""
         sent = _Sent()
         rest, size = list(arrivals), len(arrivals)
-        attempts = _Attempts(self._patience)
+        attempts = _Attempts(self._patience, until)
         while rest:
             batch = rest[:size]
-            error = await self._send(sink, stream, batch)
+            error = await self._outcome(sink.send(stream, _events(batch)), until)
             accepted = len(batch) if error is None else error.accepted
             if accepted:
                 sent.accept(rest[:accepted], attempts.made + 1)
@@ -159,24 +178,16 @@ class Sender:
                 break
         return sent
 
-    async def _open(self, sink: Sink) -> DeliveryError | None:
-        return await self._outcome(sink.open())
-
-    async def _send(
-        self, sink: Sink, stream: str, batch: Sequence[Arrival]
-    ) -> DeliveryError | None:
-        events = [a.content for a in batch if isinstance(a.content, Event)]
-        return await self._outcome(sink.send(stream, events))
-
-    async def _outcome(self, action: Awaitable[None]) -> DeliveryError | None:
+    async def _outcome(self, action: Awaitable[None], until: float) -> DeliveryError | None:
         """Bound an action in time: an SDK that gets no answer waits for ever."""
+        now = asyncio.get_running_loop().time()
+        seconds = max(min(self._patience.attempt, until - now), 0.0)
         try:
-            async with asyncio.timeout(self._patience.attempt):
+            async with asyncio.timeout(seconds):
                 await action
         except DeliveryError as error:
             return error
         except TimeoutError:
-            seconds = self._patience.attempt
             return DeliveryError(Reason.TIMEOUT, f"no answer within {seconds:g} seconds")
         return None
 
@@ -202,8 +213,9 @@ class _Sent:
 class _Attempts:
     """Counts the attempts at one thing and waits between them."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, until: float) -> None:
         self._patience = patience
+        self._until = until
         self._clock = asyncio.get_running_loop().time
         self._started = self._clock()
         self.made = 0
@@ -215,10 +227,14 @@ class _Attempts:
             return False
         elapsed = self._clock() - self._started
         wait = self._patience.wait_after(self.made, elapsed, error.wait)
-        if wait is None:
+        if wait is None or self._clock() + wait >= self._until:
             return False
         await asyncio.sleep(wait)
         return True
+
+
+def _events(arrivals: Sequence[Arrival]) -> list[Event]:
+    return [arrival.content for arrival in arrivals if isinstance(arrival.content, Event)]
 
 
 def _by_stream(sink: Sink, arrivals: Sequence[Arrival]) -> dict[str, list[Arrival]]:

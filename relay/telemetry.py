@@ -77,7 +77,7 @@ class Telemetry:
                 _say(INFO, "relay.delivered", route, count=len(arrivals), attempts=attempts)
             case Failed(route, error):
                 self._failed(route, error)
-            case DeadLettered(route, letters):
+            case DeadLettered(route, letters, _):
                 self._dead_lettered(route, letters)
             case Redriven(route, count):
                 self._count(count, "redriven", route)

@@ -49,6 +49,11 @@ class InTurn:
         async with self._turn(stream):
             await self._sink.send(stream, events)
 
+    async def probe(self) -> None:
+        """Find out whether the destination lets the relay in, when nobody opens it."""
+        async with self._turn(_OPENING):
+            await self._sink.probe()
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._sink.close()

@@ -101,6 +101,9 @@ class MemorySink:
             self.accepted.setdefault(stream, []).extend(batch)
             _raise(self.lost(), accepted=start)
 
+    async def probe(self) -> None:
+        await self.open()
+
     async def close(self) -> None:
         await asyncio.sleep(0)
 

@@ -50,6 +50,7 @@ class Queue:
         dead_letter_expired: whether an expired message goes to the dead letters or vanishes.
         max_message_bytes: the largest message or batch it takes.
         max_size_bytes: how much it holds before it is full.
+        partitioned: whether it refuses batches that belong into several partitions.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Queue:
     dead_letter_expired: bool = False
     max_message_bytes: int = MEBIBYTE
     max_size_bytes: int = 256 * MEBIBYTE
+    partitioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from lab.messaging import model
 from lab.messaging.entities import Queue, Rules, Topic
+from lab.messaging.entities.partitioning import check_batch
 from lab.messaging.entities.queue import DEAD_LETTERS
 from lab.messaging.node import Claim, Error, Refusal, Right
 from lab.messaging.refusals import NOT_ALLOWED, not_found, tracking
@@ -16,8 +18,9 @@ from lab.messaging.service_bus_links import SESSION_FILTER, Receiver, Sender, Se
 from lab.messaging.service_bus_management import Management
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from lab.messaging.entities import Incoming
     from lab.messaging.node import LinkRequest
 
 _MANAGEMENT: Final = "/$management"
@@ -85,11 +88,13 @@ class ServedQueue:
 
     Attributes:
         limit: the largest message or batch it takes, bytes; 0 where nobody may send.
+        check: refuses a batch that it can't take as one.
     """
 
     address: Address
     dispatcher: Dispatcher
     limit: int
+    check: Callable[[Sequence[Incoming]], None] = lambda _: None
 
     def changed(self) -> None:
         """Something may be there to receive, or be due earlier than it was."""
@@ -104,7 +109,7 @@ class ServedQueue:
         if not self.limit:
             raise Refusal(_not_for(self.address.path, "nothing can be sent to it"))
         claims = [self.address.claim(Right.SEND)]
-        return Sender(claims, self.dispatcher.queue, self.changed, self.limit)
+        return Sender(claims, self.dispatcher.queue, self.changed, self.limit, self.check)
 
     def receiver(self, request: LinkRequest) -> Receiver:
         """Return what receives from it, or one of its sessions."""
@@ -172,7 +177,9 @@ class ServiceBus:
             case model.Queue():
                 address = Address(entity.name, self._namespace.scope("queues", entity.name))
                 queue = self._queue(entity, address, entity.duplicate_detection_seconds, 0)
-                yield from self._with_dead_letters(address, queue, entity.max_message_bytes)
+                yield from self._with_dead_letters(
+                    address, queue, entity.max_message_bytes, _check(entity)
+                )
             case model.Topic():
                 yield from self._serve_topic(entity)
             case model.Hub():
@@ -209,12 +216,22 @@ class ServiceBus:
         return Queue.with_dead_letters(address.path, rules, self._clock, entity.max_size_bytes)
 
     def _with_dead_letters(
-        self, address: Address, queue: Queue, limit: int
+        self,
+        address: Address,
+        queue: Queue,
+        limit: int,
+        check: Callable[[Sequence[Incoming]], None] = lambda _: None,
     ) -> Iterator[ServedQueue]:
-        yield ServedQueue(address, Dispatcher(queue, self._clock), limit)
+        yield ServedQueue(address, Dispatcher(queue, self._clock), limit, check)
         if queue.dead_letters is not None:
             below = Address(f"{address.path}/{DEAD_LETTERS}", address.scope)
             yield ServedQueue(below, Dispatcher(queue.dead_letters, self._clock), 0)
+
+
+def _check(entity: model.Queue) -> Callable[[Sequence[Incoming]], None]:
+    if not entity.partitioned:
+        return lambda _: None
+    return partial(check_batch, detects_duplicates=entity.duplicate_detection_seconds > 0)
 
 
 def _not_for(path: str, why: str) -> Error:

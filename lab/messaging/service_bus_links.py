@@ -66,15 +66,22 @@ class Sender:
         target: where the messages go.
         sent: called when some went there.
         limit: the largest message or batch, bytes.
+        check: refuses a batch that can't be taken as one.
     """
 
     def __init__(
-        self, claims: Sequence[Claim], target: Target, sent: Callable[[], None], limit: int
+        self,
+        claims: Sequence[Claim],
+        target: Target,
+        sent: Callable[[], None],
+        limit: int,
+        check: Callable[[Sequence[Incoming]], None] = lambda _: None,
     ) -> None:
         self.claims = claims
         self._target = target
         self._sent = sent
         self._limit = limit
+        self._check = check
 
     async def open(self, _link: Link) -> Answer:
         """Tell the limits."""
@@ -85,7 +92,10 @@ class Sender:
         batched = delivery.message_format == BATCH_FORMAT
         try:
             payloads = split_batch(delivery.payload) if batched else [delivery.payload]
-            self._target.send([incoming(payload) for payload in payloads])
+            batch = [incoming(payload) for payload in payloads]
+            if batched:
+                self._check(batch)
+            self._target.send(batch)
         except EntityError as error:
             delivery.reject(refused(error))
         except CodecError as error:

@@ -37,7 +37,7 @@ _KEEP_ALIVE: Final = 30
 _MAY_NOT_READ: Final = frozenset({Reason.FORBIDDEN, Reason.UNAUTHENTICATED})
 _BY_KEY: Final = "key:"
 _ASK_AGAIN: Final = 300.0
-"""Seconds after which partitions that could not be read are asked for again."""
+"""Seconds after which a hub's partitions are asked for again: some may have been added."""
 
 
 class EventHubSink:
@@ -70,21 +70,30 @@ class EventHubSink:
         self._resource = resource_of(route.destination, connection)
 
     async def open(self) -> None:
-        """Get a token, and learn the hub's partitions if that may still tell something new."""
+        """Get a token, and from time to time learn the hub's partitions."""
         with translated(self._resource, self._identity):
             await self._identity.check(self._resource.audience)
             now = asyncio.get_running_loop().time()
-            if self._ordered and not self._partitions and now >= self._ask_again:
+            if self._ordered and now >= self._ask_again:
                 self._ask_again = now + _ASK_AGAIN
                 self._partitions = await self._read_partitions()
+
+    async def probe(self) -> None:
+        """Learn the hub's partitions anew, and open a new link to it."""
+        self._renew()
+        self._partitions, self._ask_again = (), 0.0
+        await self.open()
+        with translated(self._resource, self._identity):
+            async with self._call() as producer:
+                await producer.create_batch()
 
     async def _read_partitions(self) -> tuple[str, ...]:
         try:
             async with self._call() as producer:
                 return tuple(await producer.get_partition_ids())
         except EventHubError as error:
-            if reason_of(error) in _MAY_NOT_READ:
-                return ()  # it may still send: that is found out by sending
+            if self._partitions or reason_of(error) in _MAY_NOT_READ:
+                return self._partitions  # it may still send: that is found out by sending
             raise
 
     def stream(self, event: Event) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from enum import IntEnum
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from azure.servicebus import ServiceBusMessage, TransportType
 from azure.servicebus.aio import ServiceBusClient
+from azure.servicebus.exceptions import ServiceBusError
 
 from relay.formats import amqp_binding
 from relay.routing import Kind, fitting, key
@@ -20,6 +23,7 @@ from relay.sinks.resource import resource_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from azure.servicebus import ServiceBusMessageBatch
     from azure.servicebus.aio import ServiceBusSender
 
     from relay.event import Event
@@ -30,6 +34,22 @@ if TYPE_CHECKING:
 
 _FRESH: Final = 180.0
 """Seconds for which an idle link is trusted; the service closes silent ones after 240."""
+
+
+class _Together(IntEnum):
+    """What an entity takes in one batch; a partitioned one tells only by refusing others."""
+
+    NOTHING = 0
+    ONE_SESSION = 1
+    ALL = 2
+
+
+_DEMANDS: Final = (
+    ("messageid", _Together.NOTHING),  # partitioned, and it detects duplicates
+    ("batching brokered messages with distinct", _Together.ONE_SESSION),
+)
+"""What a partitioned entity says of a batch, in lower case, and what it demands by that
+(Azure/amqpnetlite#120, Azure/azure-service-bus#103, Azure/azure-sdk-for-python#36333)."""
 
 
 class ServiceBusSink:
@@ -57,6 +77,7 @@ class ServiceBusSink:
         self._sender: ServiceBusSender | None = None
         self._used = 0.0
         self._is_broken = False
+        self._together = _Together.ALL
         self._aside = Aside()
         self._resource = resource_of(destination, connection)
 
@@ -64,6 +85,15 @@ class ServiceBusSink:
         """Get a token; the link is made by the first send."""
         with translated(self._resource, self._identity):
             await self._identity.check(self._resource.audience)
+
+    async def probe(self) -> None:
+        """Open a new link, to an entity of which nothing is known any more."""
+        self._is_broken, self._together = True, _Together.ALL
+        with translated(self._resource, self._identity):
+            await self._identity.check(self._resource.audience)
+            self._freshen()
+            async with self._call() as sender:
+                await sender.create_message_batch()
 
     def _freshen(self) -> None:
         """Let go of a link that sat idle for too long, or whose last call did not end well."""
@@ -85,7 +115,7 @@ class ServiceBusSink:
         return ""
 
     async def send(self, stream: str, events: Sequence[Event]) -> None:  # noqa: ARG002 - one
-        """Send events in as few batches as the link allows."""
+        """Send events in as few batches as the link allows and the entity takes."""
         accepted = 0
         while accepted < len(events):
             with translated(self._resource, self._identity, accepted=accepted):
@@ -93,11 +123,37 @@ class ServiceBusSink:
                 self._freshen()
                 async with self._call() as sender:
                     batch = await sender.create_message_batch()
-                count = fill(batch.add_message, self._message, events[accepted:])
+                some = self._some(events[accepted:])
+                count = fill(batch.add_message, self._message, some)
             with translated(self._resource, self._identity, accepted=accepted, suspects=count):
-                async with self._call() as sender:
-                    await sender.send_messages(batch)
-            accepted += count
+                is_alone = self._together is _Together.NOTHING
+                if await self._is_taken(self._message(some[0]) if is_alone else batch):
+                    accepted += count
+
+    def _some(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return the leading events that the entity takes together."""
+        match self._together:
+            case _Together.ALL:
+                return events
+            case _Together.ONE_SESSION:
+                first = key(events[0])
+                return list(takewhile(lambda event: key(event) == first, events))
+            case _Together.NOTHING:
+                return events[:1]
+
+    async def _is_taken(self, batch: ServiceBusMessageBatch | ServiceBusMessage) -> bool:
+        """Send a batch; false if the entity takes events, but not so many together."""
+        try:
+            async with self._call() as sender:
+                await sender.send_messages(batch)
+        except ServiceBusError as error:
+            said = str(error).lower()
+            demand = next((demand for words, demand in _DEMANDS if words in said), None)
+            if demand is None or demand >= self._together:
+                raise
+            self._together = demand
+            return False
+        return True
 
     def _message(self, event: Event) -> ServiceBusMessage:
         return message(event, session=self._destination.session)

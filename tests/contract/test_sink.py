@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
@@ -12,8 +12,9 @@ import pytest_asyncio
 from lab.audit import Access, Received, read_hub, read_queue, read_subscription
 from lab.credential import managed_identity
 from lab.local_azure import LocalAzure
+from lab.messaging.model import Queue
 from lab.messaging.switches import Switches
-from lab.plan import free_block, plant_plan
+from lab.plan import Plan, free_block, plant_plan
 from relay import sinks
 from relay.failures import DeliveryError, Reason
 from relay.filters import compile as compile_filter
@@ -222,6 +223,23 @@ async def test_a_refusal_is_told_as_one_and_ends_when_the_role_is_granted(bench:
     assert ["role-before", "role-after"] == [one for _, one in arrived]
 
 
+async def test_a_probe_sends_nothing_and_tells_whether_the_relay_is_let_in(
+    bench: Bench,
+) -> None:
+    await deliver(bench.sink, "probe-before")
+    bench.forbid()
+    with pytest.raises(DeliveryError) as failed:
+        await bench.sink.probe()
+    bench.allow()
+    await bench.sink.probe()
+
+    assert Reason.FORBIDDEN is failed.value.reason
+    assert_explained(failed.value)
+    assert ["probe-before"] == [one for _, one in await bench.accepted("probe-")]
+    await deliver(bench.sink, "probe-after")
+    assert "probe-after" in [one for _, one in await bench.accepted("probe-")]
+
+
 async def test_a_closed_sink_opens_again(bench: Bench) -> None:
     await deliver(bench.sink, "close-before")
     await bench.sink.close()
@@ -231,21 +249,59 @@ async def test_a_closed_sink_opens_again(bench: Bench) -> None:
     assert ["close-before", "close-after"] == [one for _, one in arrived]
 
 
+def with_queues(plan: Plan, queues: Sequence[Queue]) -> Plan:
+    """Add queues to the namespace `operations`."""
+    namespaces = tuple(
+        replace(one, entities=(*one.entities, *queues)) if one.name == "operations" else one
+        for one in plan.namespaces
+    )
+    return replace(plan, namespaces=namespaces)
+
+
 @asynccontextmanager
 async def a_lab(
     tmp_path_factory: pytest.TempPathFactory,
     *,
     websocket_port: int | None = None,
     switches: Switches | None = None,
+    queues: Sequence[Queue] = (),
 ) -> AsyncIterator[LocalAzure]:
     """A local Azure of a test's own, whose relay's identities the test has."""
     state = tmp_path_factory.mktemp("lab")
-    plan = plant_plan(free_block())
+    plan = with_queues(plant_plan(free_block()), queues)
     async with LocalAzure(plan, state, websocket_port=websocket_port, switches=switches) as lab:
         with pytest.MonkeyPatch.context() as environment:
             for name, value in lab.access("relay").items():
                 environment.setenv(name, value)
             yield lab
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        Queue("parted", session=True, partitioned=True),
+        Queue("parted", session=True, partitioned=True, duplicate_detection_seconds=600),
+    ],
+    ids=["sessions", "duplicate-detection"],
+)
+async def test_a_partitioned_queue_gets_what_it_takes_in_order(
+    tmp_path_factory: pytest.TempPathFactory, queue: Queue
+) -> None:
+    destination = Destination("ANY", Kind.QUEUE, "parted", session=True)
+    events = [an_event(id=str(n), subject=f"pump-{n // 5 % 3}") for n in range(40)]
+    async with (
+        a_lab(tmp_path_factory, queues=[queue]) as lab,
+        real("operations", destination)(lab) as bench,
+    ):
+        bench.allow()
+        await bench.sink.open()
+        await bench.sink.send("", events)
+        arrived = await bench.accepted("")
+
+    assert {(f"pump-{n // 5 % 3}", str(n)) for n in range(40)} == set(arrived)
+    for twin in ("pump-0", "pump-1", "pump-2"):
+        numbers = [int(one) for stream, one in arrived if stream == twin]
+        assert sorted(numbers) == numbers
 
 
 @pytest.mark.parametrize("ordered", [True, False])

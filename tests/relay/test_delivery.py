@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from relay.dead_letters import MALFORMED_ROUTE, Fate, blob_name
-from relay.delivery import UnsettledError, assign
+from relay.delivery import LONGEST, UnsettledError, assign
 from relay.failures import Reason
 from relay.ingress import Malformed
 from relay.observer import DeadLettered, MalformedKept, Unreadable, Unrouted
@@ -16,6 +16,7 @@ from tests.fakes import (
     a_route,
     always,
     an_arrival,
+    an_event,
     failing,
 )
 from tests.relay.event_path import EventPath, an_event_path, batch, ids, is_event
@@ -24,6 +25,7 @@ from tests.virtual_time import in_virtual_time
 DESTINATION_AT_FAULT = [reason for reason in Reason if not reason.traits.isolates_event]
 NO_EVENT = Malformed(b"\x00\xff", {"a": "b"}, "it is no event")
 HUB, QUEUE = a_route("hub"), a_route("queue")
+SHARED = HUB.destination
 
 
 @in_virtual_time
@@ -169,6 +171,68 @@ async def test_blob_is_not_asked_with_every_batch(
         await asyncio.sleep(0.1)
 
     assert len(asked) <= 1
+
+
+@in_virtual_time
+async def test_while_a_destination_lets_nobody_in_blob_is_spared_too() -> None:
+    path = an_event_path(HUB, hub=MemorySink(faults=always(Reason.FORBIDDEN)))
+    await path.delivery.settle(batch(1))
+    asked: list[None] = []
+    path.dead_letters.faults = lambda: asked.append(None)
+
+    await path.delivery.redrive()
+    await path.delivery.redrive()
+
+    assert asked == []
+
+
+@in_virtual_time
+async def test_routes_to_one_destination_learn_of_its_outage_from_one_another() -> None:
+    sink = Counting(faults=always(Reason.FORBIDDEN))
+    pumps, valves = (
+        replace(a_route(name, wants=f"STARTS_WITH(subject, '{name[:-1]}')"), destination=SHARED)
+        for name in ("pumps", "valves")
+    )
+    path = an_event_path(pumps, valves, pumps=sink, valves=sink)
+    await path.delivery.settle(batch(1))
+    tried = sink.opened
+
+    await path.delivery.settle([an_arrival(an_event(id="v", subject="valve-1"), sequence=1)])
+
+    assert sink.opened == tried
+    (letter,) = path.dead_letters.letters(Fate.WAITING, route="valves")
+    assert (letter.reason, letter.attempts) == (Reason.FORBIDDEN, 0)
+
+    sink.faults = failing()
+    await path.delivery.redrive()
+    assert sorted(ids(sink.events)) == ["0", "v"]
+    assert path.dead_letters.blobs == {}
+
+
+@in_virtual_time
+async def test_a_batch_that_nobody_takes_in_time_fails_before_the_host_gives_up() -> None:
+    path = an_event_path(HUB)
+    path.dead_letters.latency = lambda: 1000.0
+    clock = asyncio.get_running_loop().time
+
+    with pytest.raises(UnsettledError, match="not settled within 120 seconds"):
+        await path.delivery.settle(batch(1))
+
+    assert clock() == LONGEST
+
+
+@in_virtual_time
+async def test_a_destination_that_is_slow_without_end_leaves_time_for_blob() -> None:
+    slow = MemorySink(largest_batch=1, latency=lambda: 9.0)
+    path = an_event_path(HUB, hub=slow)
+    path.dead_letters.latency = lambda: 10.0
+
+    await path.delivery.settle(batch(100, twins=100))
+
+    letters = path.dead_letters.letters(Fate.WAITING)
+    assert {letter.reason for letter in letters} == {Reason.TIMEOUT}
+    settled = [*map(int, ids(slow.events)), *(x.arrival.sequence for x in letters)]
+    assert sorted(set(settled)) == list(range(100))
 
 
 @in_virtual_time

@@ -68,7 +68,7 @@ async def test_a_long_backlog_does_not_delay_the_other_routes() -> None:
     for number in range(300, 310):
         started = clock()
         await path.delivery.settle(batch(1, start=number))
-        assert clock() - started <= PATIENCE.attempt + PATIENCE.budget
+        assert clock() - started <= 2.0
 
     assert len(path.sinks["queue"].events) == 310
 
@@ -86,7 +86,7 @@ async def test_a_destination_too_slow_to_catch_up_holds_up_nobody() -> None:
     for number in range(20, 600):
         started = clock()
         await path.delivery.settle(batch(1, start=number))
-        assert clock() - started < 60.0
+        assert clock() - started <= 2.0  # for the turn of its lane, which a redrive has
         await asyncio.sleep(1.0)
 
     assert len(path.sinks["queue"].events) == 600

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -125,6 +126,16 @@ def test_a_route_that_only_fails_is_not_called_degraded_for_long() -> None:
     health = Watch().hear(failed(Reason.TIMEOUT), dead_lettered(Reason.TIMEOUT, attempts=0))
 
     assert health.state is State.UNREACHABLE
+
+
+def test_events_that_were_not_even_tried_tell_of_a_destination_known_to_be_at_fault() -> None:
+    """Another route to the same destination has found out."""
+    watch = Watch()
+    error = DeliveryError(Reason.FORBIDDEN, "it was forbidden")
+
+    watch.hear(replace(dead_lettered(Reason.FORBIDDEN, attempts=0), error=error))
+
+    assert [State.REFUSED] == [change.state for change in watch.changes]
 
 
 def test_events_that_only_went_behind_others_say_nothing_against_a_healthy_route() -> None:

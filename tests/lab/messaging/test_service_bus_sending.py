@@ -26,6 +26,8 @@ async def lab() -> AsyncIterator[ServiceBusLab]:
         Queue("plain"),
         Queue("sessions", session=True),
         Queue("distinct", duplicate_detection_seconds=600),
+        Queue("parted", session=True, partitioned=True),
+        Queue("parted-distinct", duplicate_detection_seconds=600, partitioned=True),
         Queue("small", max_message_bytes=4096, max_size_bytes=8192),
         Topic("news", (Subscription("a"), Subscription("b"))),
     )
@@ -163,3 +165,28 @@ async def test_a_message_of_many_frames_arrives_whole(lab: ServiceBusLab) -> Non
     await lab.send("plain", body)
 
     assert [body] == await lab.drain("plain", 1)
+
+
+async def test_a_partitioned_queue_takes_batches_of_one_session_only(
+    lab: ServiceBusLab,
+) -> None:
+    async with lab.sender("parted") as sender:
+        alike = [ServiceBusMessage(text, session_id="a") for text in "12"]
+        await sender.send_messages(alike, timeout=10)
+        mixed = [ServiceBusMessage(text, session_id=text) for text in "34"]
+        with pytest.raises(ServiceBusError, match="distinct SessionId or PartitionKey is not"):
+            await sender.send_messages(mixed, timeout=10)
+
+    assert lab.counts("parted")["active"] == 2
+
+
+async def test_a_partitioned_queue_that_detects_duplicates_takes_no_batches(
+    lab: ServiceBusLab,
+) -> None:
+    async with lab.sender("parted-distinct") as sender:
+        await sender.send_messages(ServiceBusMessage("1", message_id="1"), timeout=10)
+        batch = [ServiceBusMessage(text, message_id=text) for text in "23"]
+        with pytest.raises(ServiceBusError, match="distinct SessionId, PartitionKey, or Mess"):
+            await sender.send_messages(batch, timeout=10)
+
+    assert lab.counts("parted-distinct")["active"] == 1
