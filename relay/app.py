@@ -62,7 +62,9 @@ class Relay:
         )
         sender = Sender(self._sinks, observe)
         self._dead_letters = dead_letters
-        self._delivery = Delivery(settings.routes, sender, dead_letters, redrive, observe, _now)
+        self._delivery = Delivery(
+            settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
+        )
 
     def _build_sinks(self) -> dict[str, Sink]:
         """Make a sink for each route; routes that send alike to one destination share it."""

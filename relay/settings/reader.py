@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from relay.settings.host import read_budget
 from relay.settings.problems import Problems
 from relay.settings.routes import read_routes
 from relay.settings.secrets import find_secrets, holds_secret
@@ -47,7 +48,7 @@ def read(environment: Mapping[str, str], directory: Path) -> Settings:
 
     Args:
         environment: the settings by name, as the process environment holds them.
-        directory: where `function_app.py` stands, for `RELAY_ROUTES_FILE`.
+        directory: where `function_app.py` and `host.json` stand, and `RELAY_ROUTES_FILE`.
 
     Raises:
         SettingsError: with everything that is missing, misspelt, secret or contradictory.
@@ -62,6 +63,7 @@ def read(environment: Mapping[str, str], directory: Path) -> Settings:
         dead_letters=reader.container(),
         event_grid_source=reader.optional("INGRESS_EVENT_GRID_SOURCE") or None,
         ca_file=reader.ca_file(),
+        budget=read_budget(environment, directory, problems),
     )
     reader.ingress()
     reader.misspelt()

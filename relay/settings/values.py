@@ -65,6 +65,7 @@ class Settings:
         dead_letters: where dead letters go.
         event_grid_source: the `source` of events in Event Grid's schema, which has none.
         ca_file: a CA to trust instead of the public ones; the AMQP clients ask no environment.
+        budget: seconds for settling one batch, well within what the host grants.
     """
 
     routes: tuple[Route, ...]
@@ -72,3 +73,4 @@ class Settings:
     dead_letters: Container
     event_grid_source: str | None = None
     ca_file: str | None = None
+    budget: float = 120.0
