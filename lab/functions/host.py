@@ -7,12 +7,14 @@ import logging
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from lab.functions import host_json
+from lab.functions.event_grid_trigger import EventGridWebhook
 from lab.functions.event_hub_trigger import EventHubTrigger
 from lab.functions.failures import AppFailed, InvocationTimedOut
-from lab.functions.http_listener import listener
+from lab.functions.http_listener import LARGEST_BODY, listener
 from lab.functions.http_routes import routes
 from lab.functions.http_trigger import HttpTrigger, Keys
 from lab.functions.messages import Answer, HttpResponse, Invocation, LogRecord
@@ -22,6 +24,7 @@ from lab.functions.supervisor import Supervisor
 from lab.functions.timer_trigger import TimerTrigger
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
@@ -36,7 +39,14 @@ BANNER: Final = (
     "This is the lab's Functions host, not Azure's: the real worker library, but no scaling,"
     " no leases between hosts, no isolation, and AMQP as the Python SDK speaks it."
 )
-_DRIVEN: Final = {"httpTrigger", "timerTrigger", "eventHubTrigger", "serviceBusTrigger"}
+_DRIVEN: Final = {
+    "httpTrigger",
+    "timerTrigger",
+    "eventHubTrigger",
+    "eventGridTrigger",
+    "serviceBusTrigger",
+}
+_BODY_LIMIT: Final = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 _RETRIED: Final = {"timerTrigger", "eventHubTrigger"}
 """The triggers whose functions may have a retry policy, of those that are driven here."""
 
@@ -77,9 +87,9 @@ class FunctionsHost:
         self._time_scale = time_scale
         self._host_json = host_json.HostJson()
         self._keys = Keys()
-        self._http = HttpTrigger((), self._keys, self)
         self._counts: Counter[str] = Counter()
         self._functions: Sequence[Function] = ()
+        self._http = self._http_trigger()
         self._supervisor = Supervisor(
             self._app_directory, self._settings, on_log, time_scale=time_scale
         )
@@ -110,6 +120,16 @@ class FunctionsHost:
     def admin_key(self) -> str:
         """The key that opens functions of level `ADMIN` too."""
         return self._keys.admin
+
+    @property
+    def event_grid_key(self) -> str:
+        """The system key `eventgrid_extension`, which opens Event Grid's webhook."""
+        return self._keys.event_grid
+
+    def event_grid_path(self, name: str) -> str:
+        """Return path and query of the webhook of an Event Grid function, with its key."""
+        query = urlencode({"functionName": name, "code": self._keys.event_grid})
+        return f"/runtime/webhooks/EventGrid?{query}"
 
     @property
     def time_scale(self) -> float:
@@ -180,13 +200,18 @@ class FunctionsHost:
             given.setdefault("content-length", str(len(body)))
         return await self._http.answer(method, path, given, body)
 
-    async def listen(self, address: str = "127.0.0.1", port: int = 0) -> str:
-        """Serve the HTTP functions and return the URL; port 0 takes a free one.
+    async def listen(
+        self, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> str:
+        """Serve HTTP and Event Grid functions and return the URL; port 0 takes a free one.
+
+        Azure ends TLS in front of the host; here it may be ended by the host itself.
 
         Raises:
             PortInUseError: the port is taken.
         """
-        server = listener(self._http, address, port)
+        limit = int(self._settings.get(_BODY_LIMIT, LARGEST_BODY))
+        server = listener(self._http, address, port, tls, limit)
         await server.start()
         self._listeners.append(server)
         return server.url
@@ -239,9 +264,7 @@ class FunctionsHost:
             self._on_log(LogRecord(logging.ERROR, category, text, invocation_id=call.id))
 
     def _triggers(self) -> Sequence[Pull]:
-        self._http = HttpTrigger(
-            routes(self._functions, self._host_json.route_prefix), self._keys, self
-        )
+        self._http = self._http_trigger()
         found = self._of("timerTrigger")
         self._timers = {
             each.name: TimerTrigger.of(each, self._settings, self) for each in found
@@ -260,6 +283,13 @@ class FunctionsHost:
             # In the words of the Functions host (4.x).
             text = f"Retries are not supported for function 'Functions.{function.name}'."
             self.log(logging.WARNING, text)
+
+    def _http_trigger(self) -> HttpTrigger:
+        webhook = EventGridWebhook(
+            {each.name: each for each in self._of("eventGridTrigger")}, self._keys, self
+        )
+        found = routes(self._functions, self._host_json.route_prefix)
+        return HttpTrigger(found, webhook, self._keys, self)
 
     def _of(self, trigger_type: str) -> Sequence[Function]:
         return [each for each in self._functions if each.trigger_type == trigger_type]

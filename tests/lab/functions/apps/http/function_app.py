@@ -31,6 +31,14 @@ async def echo(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(heard), mimetype="application/json", status_code=201)
 
 
+@app.route(route="mirror")
+async def mirror(req: func.HttpRequest) -> func.HttpResponse:
+    headers = {"X-Method": req.method, "X-Values": req.headers.get("x-values", "")}
+    return func.HttpResponse(
+        req.get_body(), headers=headers, mimetype="application/octet-stream", status_code=207
+    )
+
+
 @app.route(route="rooms/{id:int}/{name?}", methods=["GET", "DELETE"])
 async def room(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(dict(req.route_params), sort_keys=True))
