@@ -135,8 +135,8 @@ def free_block() -> str:
 def plant_plan(block: str) -> Plan:
     """Return the plan of the plant: what the demo and `lab up` run.
 
-    Twin events come in by the namespace `ingress`, or by one of the Event Grid topics, and go out
-    to `analytics` and `operations`.
+    Twin events come in by the namespace `ingress`, or by an Event Grid topic, and go out to
+    `analytics` and `operations`.
     Every app has the narrowest roles that its job allows.
 
     Args:

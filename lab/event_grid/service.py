@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lab.certificates import TlsFiles
+    from lab.event_grid.dead_letters import Container
     from lab.event_grid.events import Request
     from lab.event_grid.model import Schema, Subscription, Topic
     from lab.identity.directory import Directory, Principal
@@ -66,7 +68,7 @@ class _Served:
     """A topic with its subscriptions and its faults."""
 
     topic: Topic
-    blobs: Blobs
+    dead_letters: Container
     faults: TopicFaults = field(default_factory=TopicFaults)
     active: dict[str, Active] = field(default_factory=dict)
 
@@ -79,6 +81,8 @@ class EventGrid:
         topics: what there is.
         tls: the certificates of the lab.
         account_url: the storage account that takes dead letters.
+        dead_letters: makes what takes the dead letters of a topic; by default the account's
+            containers, written by the topic's own identity.
         time_scale: what delays and lives of events are multiplied by; not how long an answer
             is waited for.
 
@@ -93,6 +97,7 @@ class EventGrid:
         tls: TlsFiles,
         *,
         account_url: Callable[[], str],
+        dead_letters: Callable[[Topic], Container] | None = None,
         port: int = 0,
         time_scale: float = 1.0,
         patience_seconds: float = PATIENCE_SECONDS,
@@ -101,12 +106,13 @@ class EventGrid:
         self.time_scale = time_scale
         self._directory = directory
         self._patience = patience_seconds
-        self._served = {
-            each.name: _Served(
-                each, Blobs(directory, _own(directory, each), account_url, tls.ca_file)
-            )
-            for each in topics
-        }
+        identities = {each.name: _own(directory, each) for each in topics}
+
+        def blobs(topic: Topic) -> Container:
+            return Blobs(directory, identities[topic.name], account_url, tls.ca_file)
+
+        letters = dead_letters or blobs
+        self._served = {each.name: _Served(each, letters(each)) for each in topics}
         self._awaited: dict[str, Active] = {}
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
@@ -213,7 +219,9 @@ class EventGrid:
         return found[name]
 
     def _deliveries(self, served: _Served, subscription: Subscription) -> Deliveries:
-        return Deliveries(subscription, self, served.blobs, served.faults, self.time_scale)
+        return Deliveries(
+            subscription, self, served.dead_letters, served.faults, self.time_scale
+        )
 
     async def _ask(self, topic: Topic, subscription: Subscription, code: str) -> bool:
         asked = question(topic, subscription, code, f"{self.url}/validate/{code}")
@@ -244,7 +252,10 @@ class EventGrid:
         }
         try:
             async with self._client().post(
-                subscription.url, data=request.body, headers=headers, allow_redirects=False
+                subscription.url,
+                data=BytesIO(request.body),
+                headers=headers,
+                allow_redirects=False,
             ) as answer:
                 await answer.read()
                 return Outcome.of(answer.status)

@@ -109,6 +109,14 @@ async def cancelled(req: func.HttpRequest) -> func.HttpResponse:
     raise asyncio.CancelledError
 
 
+@app.route(route="hook")
+async def hook(req: func.HttpRequest) -> func.HttpResponse:
+    """Consent to everything and then fail."""
+    if req.method == "OPTIONS":
+        return func.HttpResponse(headers={"WebHook-Allowed-Origin": "*"})
+    raise LookupError("no such room")
+
+
 @app.route(route="exits")
 async def exits(req: func.HttpRequest) -> func.HttpResponse:
     sys.exit(3)
