@@ -19,6 +19,7 @@ from lab.misbehaviour import HttpFault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from lab.event_grid.model import Schema
     from lab.local_azure import LocalAzure
     from lab.messaging.model import Namespace
 
@@ -202,13 +203,14 @@ class Control:
             UnknownNameError: no such topic or container.
             ValueError: the webhook did not consent, or something can't be had so.
         """
-        found = {"": self._azure.event_grid.schema(topic)} | {each: each for each in SCHEMAS}
-        if schema not in found:
-            raise UnknownNameError("schema", schema, SCHEMAS)
+        own: Schema = self._azure.event_grid.schema(topic)
+        known: dict[str, Schema] = {each: each for each in SCHEMAS}
+        if schema and schema not in known:
+            raise UnknownNameError("schema", schema, known)
         subscription = Subscription(
             name,
             url,
-            found[schema],
+            known.get(schema, own),
             max_events_per_batch=batch,
             dead_letters=self._container(dead_letters),
             audience=audience,
