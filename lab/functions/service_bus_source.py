@@ -61,10 +61,9 @@ class BusAddress:
 class SdkReceiver:
     """One link of the SDK's (`Receiver` of the trigger)."""
 
-    def __init__(self, receiver: ServiceBusReceiver, place: str, *, session: bool) -> None:
+    def __init__(self, receiver: ServiceBusReceiver, place: str) -> None:
         self._receiver = receiver
         self._place = place
-        self._session = session
         self._held: dict[str, ServiceBusReceivedMessage] = {}
 
     async def receive(self, limit: int, seconds: float) -> Sequence[ReceivedMessage]:
@@ -75,17 +74,20 @@ class SdkReceiver:
         return [received(each) for each in found]
 
     @asynccontextmanager
-    async def renewed(self, message: ReceivedMessage, seconds: float) -> AsyncIterator[None]:
-        """Renew the lock of the message, or of its session, for so long."""
-        renewing = asyncio.create_task(self._renew(self._held[message.lock_token], seconds))
+    async def renewed(
+        self, seconds: float, message: ReceivedMessage | None = None
+    ) -> AsyncIterator[None]:
+        """Renew the lock of a message, or of the session, for so long."""
+        held = self._held[message.lock_token] if message else None
+        renewing = asyncio.create_task(self._renew(held, seconds))
         try:
             yield
         finally:
             renewing.cancel()
             await asyncio.wait({renewing})
 
-    async def _renew(self, message: ServiceBusReceivedMessage, seconds: float) -> None:
-        lock = self._receiver.session if self._session else message
+    async def _renew(self, message: ServiceBusReceivedMessage | None, seconds: float) -> None:
+        lock = message or self._receiver.session
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         # What can't be renewed is lost: that shows when the message is settled.
@@ -96,10 +98,10 @@ class SdkReceiver:
                 if loop.time() + pause > end:
                     return
                 await asyncio.sleep(pause)
-                if self._session:
-                    await self._receiver.session.renew_lock()
-                else:
+                if message:
                     await self._receiver.renew_message_lock(message)
+                else:
+                    await self._receiver.session.renew_lock()
 
     async def complete(self, message: ReceivedMessage) -> None:
         """Let the message be gone."""
@@ -154,21 +156,19 @@ class ServiceBusSource:
     async def next_session(self, seconds: float) -> AsyncIterator[SdkReceiver | None]:
         """Hold the next session that is free; None when there was none in that time."""
         options = {"session_id": NEXT_AVAILABLE_SESSION, "max_wait_time": seconds}
-        async with self._opened(self._receiver(**options), session=True) as receiver:
+        async with self._opened(self._receiver(**options)) as receiver:
             yield receiver
 
     @asynccontextmanager
     async def receiver(self) -> AsyncIterator[SdkReceiver]:
         """Open a link to the entity."""
-        async with self._opened(self._receiver(), session=False) as receiver:
+        async with self._opened(self._receiver()) as receiver:
             if receiver is None:
                 raise SourceFailed(f"{self._place}: it did not open in time")
             yield receiver
 
     @asynccontextmanager
-    async def _opened(
-        self, receiver: ServiceBusReceiver, *, session: bool
-    ) -> AsyncIterator[SdkReceiver | None]:
+    async def _opened(self, receiver: ServiceBusReceiver) -> AsyncIterator[SdkReceiver | None]:
         async with _explained(self._place, "it cannot be opened"), AsyncExitStack() as opened:
             opened.push_async_callback(_closed, receiver)
             try:
@@ -176,7 +176,7 @@ class ServiceBusSource:
             except OperationTimeoutError:
                 found = None
             else:
-                found = SdkReceiver(receiver, self._place, session=session)
+                found = SdkReceiver(receiver, self._place)
             opened.pop_all()
         try:
             yield found

@@ -3,7 +3,8 @@
 As ServiceBusListener and the processors of Azure.Messaging.ServiceBus do it: a message is
 completed when the function succeeds and abandoned when it fails, so that the entity delivers it
 again at once and dead-letters it after its last delivery. Locks are renewed for functions of
-single messages, never for batches. A retry policy is not heeded.
+single messages, never for batches; that of a session counts from when it was accepted. A retry
+policy is not heeded.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ class Receiver(Protocol):
         """
 
     def renewed(
-        self, message: ReceivedMessage, seconds: float
+        self, seconds: float, message: ReceivedMessage | None = None
     ) -> AbstractAsyncContextManager[None]:
-        """Renew what locks the message, while in the context and for so long."""
+        """Renew the lock of a message, or of the session, in the context and for so long."""
 
     async def complete(self, message: ReceivedMessage) -> None:
         """Let the message be gone.
@@ -121,6 +122,10 @@ class ServiceBusTrigger:
         return self.options.session_idle_timeout.total_seconds() * self.host.time_scale
 
     @property
+    def _renewal_seconds(self) -> float:
+        return self.options.max_auto_lock_renewal_duration.total_seconds()
+
+    @property
     def _limit(self) -> int:
         return self.options.max_message_batch_size if self.many else 1
 
@@ -136,7 +141,12 @@ class ServiceBusTrigger:
 
     async def _read_session(self) -> None:
         """Take one session's messages in order, and let it go when no more come."""
-        async with self.source.next_session(self._idle_seconds) as receiver:
+        async with (
+            self.source.next_session(self._idle_seconds) as receiver,
+            AsyncExitStack() as lock,
+        ):
+            if receiver and not self.many:
+                await lock.enter_async_context(receiver.renewed(self._renewal_seconds))
             while receiver and (
                 found := await receiver.receive(self._limit, self._idle_seconds)
             ):
@@ -167,7 +177,8 @@ class ServiceBusTrigger:
                     failed = error
                     continue
                 for message in found:
-                    busy.add(call := calls.create_task(self._handle(receiver, [message])))
+                    call = calls.create_task(self._handle_renewed(receiver, message))
+                    busy.add(call)
                     call.add_done_callback(busy.discard)
         raise failed
 
@@ -180,12 +191,12 @@ class ServiceBusTrigger:
             await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
         return await receiver.receive(most - len(busy), self._idle_seconds)
 
+    async def _handle_renewed(self, receiver: Receiver, message: ReceivedMessage) -> None:
+        async with receiver.renewed(self._renewal_seconds, message):
+            await self._handle(receiver, [message])
+
     async def _handle(self, receiver: Receiver, messages: Sequence[ReceivedMessage]) -> None:
-        async with AsyncExitStack() as locks:
-            if not self.many:
-                seconds = self.options.max_auto_lock_renewal_duration.total_seconds()
-                await locks.enter_async_context(receiver.renewed(messages[0], seconds))
-            answer = await self._invoke(messages)
+        answer = await self._invoke(messages)
         if not answer.succeeded:
             await self._settle(receiver.abandon, messages)
         elif self.options.auto_complete_messages:

@@ -105,8 +105,10 @@ async def story(story_of: Callable[..., object]) -> AsyncIterator[Story]:
     entities = (
         Queue("plain", max_delivery_count=3),
         Queue("brief", lock_seconds=1),
+        Queue("renewed", lock_seconds=2),
         Queue("ordered", session=True),
         Queue("ordered-brief", session=True, lock_seconds=1),
+        Queue("ordered-renewed", session=True, lock_seconds=2),
         Topic("news", (Subscription("a", max_delivery_count=2), Subscription("b"))),
     )
     async with story_of(*entities) as story:
@@ -189,12 +191,12 @@ async def test_no_more_invocations_run_at_once_than_host_json_allows(story: Stor
 
 
 async def test_a_lock_is_renewed_while_the_function_runs(story: Story) -> None:
-    story.lab.put("brief", "sleep 2.5")
-    async with story.host(ONE="brief") as host:
-        await story.until_counts("brief", active=0)
+    story.lab.put("renewed", "sleep 3")
+    async with story.host(ONE="renewed") as host:
+        await story.until_counts("renewed", active=0)
 
         assert host.counts == {"succeeded": 1, "died": 0}
-    assert ["sleep 2.5"] == story.bodies()
+    assert ["sleep 3"] == story.bodies()
 
 
 async def test_a_function_that_outlives_its_lock_gets_its_message_again(story: Story) -> None:
@@ -334,7 +336,7 @@ async def test_a_batch_holds_no_more_than_host_json_allows(story: Story) -> None
         await story.until_counts("plain", active=0)
 
     assert [*"abcdefg"] == story.bodies()
-    assert 3 == max(len(batch) for batch in story.batches())
+    assert all(1 <= len(batch) <= 3 for batch in story.batches())
 
 
 # Sessions
@@ -373,23 +375,23 @@ async def test_no_more_sessions_are_held_at_once_than_host_json_allows(story: St
 
 
 async def test_a_sessions_lock_is_renewed_while_the_function_runs(story: Story) -> None:
-    story.lab.put("ordered-brief", "sleep 2.5", "b", group_id="x")
-    async with story.host(SESSION="ordered-brief"):
-        await story.until_counts("ordered-brief", active=0)
+    story.lab.put("ordered-renewed", "sleep 3", "b", group_id="x")
+    async with story.host(SESSION="ordered-renewed"):
+        await story.until_counts("ordered-renewed", active=0)
 
-    assert ["sleep 2.5", "b"] == story.bodies()
+    assert ["sleep 3", "b"] == story.bodies()
 
 
 async def test_a_session_that_is_lost_begins_again_with_what_was_not_completed(
     story: Story,
 ) -> None:
-    story.lab.put("ordered-brief", "a", "sleep 1.5", "c", group_id="x")
+    story.lab.put("ordered-brief", "sleep 1.5", "b", group_id="x")
     async with story.host(SESSIONS="ordered-brief"):
-        await story.until_told(4)
+        await story.logs.until(lambda: story.bodies().count("sleep 1.5") == 2)
 
     # A batch of a session is not renewed: the lock ends while the function sleeps.
-    assert ["a", "sleep 1.5", "c", "a"] == story.bodies()[:4]
-    assert [1, 1, 1, 2] == [told["deliveries"] for told in story.told()[:4]]
+    slept = [told["deliveries"] for told in story.told() if told["body"] == "sleep 1.5"]
+    assert [1, 2] == slept[:2]
 
 
 async def test_batches_of_a_session_hold_that_session_alone(story: Story) -> None:
