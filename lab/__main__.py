@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 IDENTITY_PORT: Final = 8461
 STORAGE_PORT: Final = 8462
 CONTROL_PORT: Final = 8463
+EVENT_GRID_PORT: Final = 8465
 
 ROUTES: Final = {"relay": {"RELAY_ROUTES_FILE": "lab/demo/routes.json"}}
 """The routes of the app that has some: the demo's, as a path from where it is deployed."""
@@ -48,7 +49,7 @@ class Up:
         block: the beginning of the namespaces' addresses.
         as_json: whether to print one JSON object instead of tables.
         local_settings: the file to write for Core Tools.
-        identity_port, storage_port, control_port: where to listen; 0 is any.
+        identity_port, storage_port, control_port, event_grid_port: where to listen; 0 is any.
     """
 
     app: str
@@ -59,6 +60,7 @@ class Up:
     identity_port: int
     storage_port: int
     control_port: int
+    event_grid_port: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--identity-port", type=int, default=IDENTITY_PORT)
     add("--storage-port", type=int, default=STORAGE_PORT)
     add("--control-port", type=int, default=CONTROL_PORT)
+    add("--event-grid-port", type=int, default=EVENT_GRID_PORT)
     return parser
 
 
@@ -102,6 +105,7 @@ async def _up(told: Up) -> None:
         told.state_dir.absolute(),
         identity_port=told.identity_port,
         storage_port=told.storage_port,
+        event_grid_port=told.event_grid_port,
     )
     async with azure:
         control = ControlServer(azure.control, port=told.control_port)

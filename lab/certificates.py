@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,13 @@ def kept(directory: Path, names: Sequence[str]) -> TlsFiles:
     files = issue(directory, names)
     said.write_text(wanted)
     return files
+
+
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return what a server of the lab shows."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.cert_file, files.key_file)
+    return context
 
 
 def _files(directory: Path) -> TlsFiles:

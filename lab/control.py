@@ -9,6 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from lab.event_grid import HandshakeFailed, Subscription
+from lab.event_grid.model import SCHEMAS
+from lab.event_grid.tokens import SPOILT
 from lab.identity.directory import UnknownNameError
 from lab.messaging.model import Hub, Queue, Topic
 from lab.misbehaviour import HttpFault
@@ -16,6 +19,7 @@ from lab.misbehaviour import HttpFault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from lab.event_grid.model import Schema
     from lab.local_azure import LocalAzure
     from lab.messaging.model import Namespace
 
@@ -181,10 +185,89 @@ class Control:
         """Let storage do everything right again."""
         self._azure.storage.allow()
 
+    # Event Grid
+
+    async def subscribe(
+        self,
+        topic: str,
+        name: str,
+        url: str,
+        schema: str = "",
+        dead_letters: str = "",
+        audience: str = "",
+        batch: int = 1,
+    ) -> None:
+        """Let a webhook have what is published to a topic, if it consents.
+
+        Raises:
+            UnknownNameError: no such topic or container.
+            ValueError: the webhook did not consent, or something can't be had so.
+        """
+        own: Schema = self._azure.event_grid.schema(topic)
+        known: dict[str, Schema] = {each: each for each in SCHEMAS}
+        if schema and schema not in known:
+            raise UnknownNameError("schema", schema, known)
+        subscription = Subscription(
+            name,
+            url,
+            known.get(schema, own),
+            max_events_per_batch=batch,
+            dead_letters=self._container(dead_letters),
+            audience=audience,
+        )
+        try:
+            await self._azure.event_grid.subscribe(topic, subscription)
+        except HandshakeFailed as error:
+            raise ValueError(str(error)) from error
+
+    async def unsubscribe(self, topic: str, name: str) -> None:
+        """End a subscription; what is on its way is forgotten."""
+        await self._azure.event_grid.unsubscribe(topic, name)
+
+    def refuse_publishing(self, topic: str, status: int, times: int | None = None) -> None:
+        """Let a topic answer those who publish with this status."""
+        faults = self._azure.event_grid.faults(topic)
+        faults.publishing.fault = HttpFault(status=status, times=times)
+
+    def hold_deliveries(self, topic: str) -> None:
+        """Let a topic take events and deliver none."""
+        self._azure.event_grid.faults(topic).hold()
+
+    def release_deliveries(self, topic: str) -> None:
+        """Let a topic deliver what was held."""
+        self._azure.event_grid.faults(topic).release()
+
+    def duplicate_deliveries(self, topic: str, times: int | None = None) -> None:
+        """Let a topic deliver the next `times` requests, or all, twice."""
+        self._azure.event_grid.faults(topic).duplicate(times)
+
+    def disorder_deliveries(self, topic: str) -> None:
+        """Let a topic deliver what waits in the order opposite to its publication."""
+        self._azure.event_grid.faults(topic).disorder()
+
+    def heal_topic(self, topic: str) -> None:
+        """Let a topic do everything right again."""
+        self._azure.event_grid.faults(topic).heal()
+
+    def spoil_webhook_tokens(self, what: str) -> None:
+        """Let webhooks be shown tokens in which something is wrong.
+
+        Raises:
+            UnknownNameError: no such thing can be wrong.
+        """
+        found = {each: each for each in SPOILT}
+        if what not in found:
+            raise UnknownNameError("way to spoil a token", what, found)
+        self._azure.event_grid.tokens.spoilt = found[what]
+
+    def mend_webhook_tokens(self) -> None:
+        """Let webhooks be shown good tokens again."""
+        self._azure.event_grid.tokens.spoilt = None
+
     # What is
 
     def struck(self) -> Mapping[str, int]:
-        """Return how often faults have hit anybody so far: by namespace, and two more."""
+        """Return how often faults have hit anybody so far: by namespace, and three more."""
         azure = self._azure
         found = {
             each.name: azure.broker.faults.struck(each.name) for each in azure.plan.namespaces
@@ -192,6 +275,7 @@ class Control:
         return found | {
             "identity endpoint": azure.endpoint.faults.struck,
             "storage": azure.storage.struck,
+            "event grid": azure.event_grid.struck(),
         }
 
     def state(self) -> dict[str, object]:
@@ -211,6 +295,7 @@ class Control:
                 "running": azure.storage.azurite.running,
                 "fault": _told(azure.storage.fault),
             },
+            "event_grid": azure.event_grid.state(),
             "struck": self.struck(),
             "scopes": sorted(self.scopes()),
         }
@@ -234,6 +319,8 @@ class Control:
         found = {storage.account: storage.resource_id}
         for container in self._azure.plan.containers:
             found[container] = storage.container_id(container)
+        for topic in self._azure.plan.topics:
+            found[topic.name] = topic.resource_id
         for namespace in self._azure.plan.namespaces:
             found[namespace.name] = namespace.resource_id
             for segments in _below(namespace):

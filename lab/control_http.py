@@ -115,6 +115,30 @@ COMMANDS: Final[Mapping[str, Command]] = {
         Control.delay_storage, "container", seconds=float, container=str
     ),
     "/storage/allow": _command(Control.allow_storage),
+    "/event-grid/subscribe": _command(
+        Control.subscribe,
+        "schema dead_letters audience batch",
+        topic=str,
+        name=str,
+        url=str,
+        schema=str,
+        dead_letters=str,
+        audience=str,
+        batch=int,
+    ),
+    "/event-grid/unsubscribe": _command(Control.unsubscribe, topic=str, name=str),
+    "/event-grid/refuse": _command(
+        Control.refuse_publishing, "times", topic=str, status=int, times=int
+    ),
+    "/event-grid/hold": _command(Control.hold_deliveries, topic=str),
+    "/event-grid/release": _command(Control.release_deliveries, topic=str),
+    "/event-grid/duplicate": _command(
+        Control.duplicate_deliveries, "times", topic=str, times=int
+    ),
+    "/event-grid/disorder": _command(Control.disorder_deliveries, topic=str),
+    "/event-grid/heal": _command(Control.heal_topic, topic=str),
+    "/event-grid/tokens/spoil": _command(Control.spoil_webhook_tokens, what=str),
+    "/event-grid/tokens/mend": _command(Control.mend_webhook_tokens),
 }
 """Everything that can be done, by its path."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from lab.certificates import kept
 from lab.control import Control
+from lab.event_grid import EventGrid
 from lab.identity.directory import Directory, UnknownNameError, known_role
 from lab.identity.endpoint import IdentityEndpoint
 from lab.messaging.broker import Broker
@@ -35,6 +36,7 @@ class LocalAzure:
         endpoint: where apps get their tokens.
         broker: Event Hubs and Service Bus.
         storage: the storage account.
+        event_grid: its topics and their subscriptions.
         control: what sees into all of it and makes it misbehave.
     """
 
@@ -46,6 +48,8 @@ class LocalAzure:
         identity_port: int = 0,
         storage_port: int = 0,
         websocket_port: int | None = None,
+        event_grid_port: int = 0,
+        event_grid_time_scale: float = 1.0,
         switches: Switches | None = None,
     ) -> None:
         self.plan = plan
@@ -67,6 +71,14 @@ class LocalAzure:
             port=storage_port,
             account=plan.account,
         )
+        self.event_grid = EventGrid(
+            self.directory,
+            plan.topics,
+            self.tls,
+            account_url=lambda: self.storage.url,
+            port=event_grid_port,
+            time_scale=event_grid_time_scale,
+        )
         self.control = Control(self)
         self._running = AsyncExitStack()
         _fill(self.directory, plan)
@@ -80,7 +92,7 @@ class LocalAzure:
         """
         async with AsyncExitStack() as starting:
             starting.callback(self._state.release)
-            for part in (self.endpoint, self.broker, self.storage):
+            for part in (self.endpoint, self.broker, self.storage, self.event_grid):
                 await part.start()
                 starting.push_async_callback(part.stop)
             for container in self.plan.containers:
@@ -123,6 +135,9 @@ class LocalAzure:
             yield from self._connection(connection).items()
         for blobs in app.blobs:
             yield from self._blobs(blobs).items()
+        for topic in app.topics:
+            yield f"{topic.name}__topicEndpointUri", self.event_grid.endpoint(topic.topic)
+            yield f"{topic.name}__credential", "managedidentity"
         yield from app.settings
 
     def _connection(self, connection: Connection) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lab.event_grid.model import Topic as EventGridTopic
 from lab.identity.roles import storage_scope
 from lab.messaging.model import Hub, Namespace, Queue, Subscription, Topic
 
@@ -17,6 +18,8 @@ AMQPS_PORT: Final = 5671
 
 ACCOUNT: Final = "twinrelaylab"
 DEAD_LETTERS: Final = "dead-letters"
+EVENT_GRID_DEAD_LETTERS: Final = "event-grid-dead-letters"
+"""What Event Grid could not deliver to a webhook."""
 HOST_CONTAINER: Final = "azure-webjobs-eventhub"
 """Where the Functions host keeps its checkpoints."""
 HOST_CONTAINERS: Final = (HOST_CONTAINER, "azure-webjobs-hosts", "azure-webjobs-secrets")
@@ -54,6 +57,19 @@ class BlobConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicConnection:
+    """An app's settings for an Event Grid topic: `<NAME>__topicEndpointUri` and so on.
+
+    Attributes:
+        name: the settings' prefix.
+        topic: the topic's name in the plan.
+    """
+
+    name: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """A compute resource that holds identities.
 
@@ -62,6 +78,7 @@ class App:
         user_assigned: the names of the other identities that it holds.
         connections: the namespaces that it knows.
         blobs: in what roles it knows the storage account.
+        topics: the Event Grid topics that it publishes to.
         settings: further settings, by name.
     """
 
@@ -69,6 +86,7 @@ class App:
     user_assigned: tuple[str, ...] = ()
     connections: tuple[Connection, ...] = ()
     blobs: tuple[BlobConnection, ...] = ()
+    topics: tuple[TopicConnection, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
 
 
@@ -83,10 +101,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a local Azure starts with."""
+    """Everything that a local Azure starts with.
+
+    Subscriptions of Event Grid topics are not part of it: they need a webhook that answers.
+    """
 
     apps: tuple[App, ...]
     namespaces: tuple[Namespace, ...] = ()
+    topics: tuple[EventGridTopic, ...] = ()
     grants: tuple[Grant, ...] = ()
     containers: tuple[str, ...] = ()
     account: str = ACCOUNT
@@ -113,7 +135,8 @@ def free_block() -> str:
 def plant_plan(block: str) -> Plan:
     """Return the plan of the plant: what the demo and `lab up` run.
 
-    Twin events come in by the namespace `ingress`, and go out to `analytics` and `operations`.
+    Twin events come in by the namespace `ingress`, or by an Event Grid topic, and go out to
+    `analytics` and `operations`.
     Every app has the narrowest roles that its job allows.
 
     Args:
@@ -146,12 +169,14 @@ def plant_plan(block: str) -> Plan:
     return Plan(
         apps=(_RELAY, _DIGITAL_TWINS, _AUDITOR),
         namespaces=(ingress, analytics, operations),
+        topics=_TOPICS,
         grants=(
             *_relay_grants(ingress, analytics, operations),
             Grant("digital-twins", _HUB_SENDER, ingress.scope("eventhubs", "twin-events")),
+            *_topic_grants(),
             *_audit_grants(ingress, analytics, operations),
         ),
-        containers=(DEAD_LETTERS, *HOST_CONTAINERS),
+        containers=(DEAD_LETTERS, EVENT_GRID_DEAD_LETTERS, *HOST_CONTAINERS),
     )
 
 
@@ -159,6 +184,11 @@ _HUB_SENDER: Final = "Azure Event Hubs Data Sender"
 _HUB_RECEIVER: Final = "Azure Event Hubs Data Receiver"
 _BUS_SENDER: Final = "Azure Service Bus Data Sender"
 _BUS_RECEIVER: Final = "Azure Service Bus Data Receiver"
+
+_TOPICS: Final = (
+    EventGridTopic("plant-a", "EventGridSchema"),
+    EventGridTopic("plant-a-cloud-events", "CloudEventSchemaV1_0"),
+)
 
 _RELAY: Final = App(
     "relay",
@@ -174,6 +204,10 @@ _RELAY: Final = App(
 _DIGITAL_TWINS: Final = App(
     "digital-twins",
     connections=(Connection("INGRESS", "ingress"),),
+    topics=(
+        TopicConnection("TOPIC", "plant-a"),
+        TopicConnection("CLOUD_EVENTS_TOPIC", "plant-a-cloud-events"),
+    ),
     settings=(("INGRESS_EVENT_HUB", "twin-events"),),
 )
 _AUDITOR: Final = App(
@@ -200,6 +234,14 @@ def _relay_grants(
     # is the dead letters' too, and a role on all of it would hide that they were refused.
     for container in HOST_CONTAINERS:
         yield Grant("relay", "Storage Blob Data Owner", storage_scope(ACCOUNT, container))
+
+
+def _topic_grants() -> Iterable[Grant]:
+    """Azure Digital Twins itself can only use a topic's key; the lab knows no keys."""
+    for topic in _TOPICS:
+        yield Grant("digital-twins", "EventGrid Data Sender", topic.resource_id)
+        scope = storage_scope(ACCOUNT, EVENT_GRID_DEAD_LETTERS)
+        yield Grant(topic.name, "Storage Blob Data Contributor", scope)
 
 
 def _audit_grants(*namespaces: Namespace) -> Iterable[Grant]:

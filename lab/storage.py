@@ -27,6 +27,7 @@ from lab.blob_answers import (
     bad_token,
     busy,
 )
+from lab.certificates import server_context
 from lab.identity.directory import Principal
 from lab.identity.roles import storage_scope
 from lab.identity.tokens import TokenRefused
@@ -98,7 +99,7 @@ class Storage:
         app = web.Application(client_max_size=_BATCH_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._server = HttpServer(
-            "storage", app, address=address, port=port, tls=_server_tls(tls)
+            "storage", app, address=address, port=port, tls=server_context(tls)
         )
 
     @property
@@ -287,12 +288,6 @@ class Storage:
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
-
-
-def _server_tls(tls: TlsFiles) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tls.cert_file, tls.key_file)
-    return context
 
 
 def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:

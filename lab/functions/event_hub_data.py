@@ -10,11 +10,12 @@ absent), pull request 50645 (Offset is numeric or "-1", OffsetString is the true
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from lab.functions.messages import Data
 from lab.functions.newtonsoft import date_time_offset, dumps
+from lab.functions.trigger_data import TriggerData, filled, text, unspecified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,23 +70,15 @@ class Partition:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerData:
-    """What a function is invoked with."""
-
-    input: Data
-    metadata: Mapping[str, Data]
-
-
 def batch(
     events: Sequence[ReceivedEvent], partition: Partition, *, binary: bool
 ) -> TriggerData:
     """Return the trigger's data for `cardinality="many"`."""
     keys = [event.partition_key for event in events]
-    times = [_unspecified(event.enqueued_time) for event in events]
+    times = [unspecified(event.enqueued_time) for event in events]
     metadata = {
         "PartitionContext": _context(partition),
-        "PartitionKeyArray": Data("collection_string", _filled(keys)),
+        "PartitionKeyArray": Data("collection_string", filled(keys)),
         "OffsetArray": Data("collection_string", [_offset(event) for event in events]),
         "SequenceNumberArray": Data(
             "collection_sint64", [event.sequence_number for event in events]
@@ -105,29 +98,20 @@ def single(event: ReceivedEvent, partition: Partition, *, binary: bool) -> Trigg
         "PartitionContext": _context(partition),
         "Offset": Data("string", _offset(event)),
         "SequenceNumber": Data("json", dumps(event.sequence_number)),
-        "EnqueuedTimeUtc": Data("json", dumps(_unspecified(event.enqueued_time))),
+        "EnqueuedTimeUtc": Data("json", dumps(unspecified(event.enqueued_time))),
         "Properties": Data("json", dumps(dict(event.properties))),
         "SystemProperties": Data("json", dumps(_system_properties(event))),
     }
     if event.partition_key is not None:
         metadata["PartitionKey"] = Data("string", event.partition_key)
-    body = Data("bytes", event.body) if binary else Data("string", _text(event.body))
+    body = Data("bytes", event.body) if binary else Data("string", text(event.body))
     return TriggerData(body, metadata)
 
 
 def _bodies(events: Sequence[ReceivedEvent], *, binary: bool) -> Data:
     if binary:
         return Data("collection_bytes", [event.body for event in events])
-    return Data("collection_string", _filled([_text(event.body) for event in events]))
-
-
-def _filled(texts: Sequence[str | None]) -> Sequence[str]:
-    """Drop empty texts, as the host does for a worker that does not ask for them."""
-    return [text for text in texts if text]
-
-
-def _text(body: bytes) -> str:
-    return body.decode(errors="replace")
+    return Data("collection_string", filled([text(event.body) for event in events]))
 
 
 def _context(partition: Partition) -> Data:
@@ -157,7 +141,7 @@ def _system_properties(event: ReceivedEvent) -> dict[str, object]:
         "Offset": _offset(event),
         "OffsetString": event.offset,
         "PartitionKey": event.partition_key,
-        "EnqueuedTimeUtc": _unspecified(event.enqueued_time),
+        "EnqueuedTimeUtc": unspecified(event.enqueued_time),
     }
 
 
@@ -169,8 +153,3 @@ def _value(value: object) -> object:
 def _offset(event: ReceivedEvent) -> str:
     """A number in any case: what is no number is replaced by the stream's beginning."""
     return event.offset if event.offset.isdecimal() else _NO_OFFSET
-
-
-def _unspecified(moment: datetime) -> datetime:
-    """The extension strips the zone: `EnqueuedTime.DateTime`."""
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import certifi
 from azure.core.exceptions import AzureError, ResourceExistsError
@@ -17,6 +17,7 @@ from azure.storage.blob.aio import ContainerClient
 from lab.functions.event_hub_data import MESSAGE_PROPERTIES, ReceivedEvent
 from lab.functions.failures import SourceFailed
 from lab.functions.reading import Reading
+from lab.functions.sdk_values import texts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -201,21 +202,16 @@ class EventHubSource:
 
 
 def received(event: EventData) -> ReceivedEvent:
-    """Return what the SDK received.
-
-    The SDK's decoder gives texts, symbols and binaries alike as bytes, and times as a number
-    of milliseconds: what is UTF-8 is taken for a text, an application property that is a time
-    stays a number.
-    """
+    """Return what the SDK received."""
     message = event.raw_amqp_message
-    annotations = _texts(message.annotations or {})
+    annotations = texts(message.annotations or {})
     return ReceivedEvent(
         body=b"".join(event.body),  # type: ignore[arg-type]  # Event Hubs has data sections
         sequence_number=event.sequence_number or 0,
         offset=event.offset or "",
         enqueued_time=event.enqueued_time or datetime.fromtimestamp(0, UTC),
         partition_key=_partition_key(annotations),
-        properties=_texts(event.properties or {}),
+        properties=texts(event.properties or {}),
         message_properties=_message_properties(event),
         annotations={
             name: value for name, value in annotations.items() if name not in _OWN_ANNOTATIONS
@@ -229,7 +225,7 @@ def _partition_key(annotations: Mapping[str, object]) -> str | None:
 
 
 def _message_properties(event: EventData) -> dict[str, object]:
-    found = _texts(event.system_properties)
+    found = texts(event.system_properties)
     return {
         name: _moment(found[name]) if name in _TIMES else found[name]
         for name in MESSAGE_PROPERTIES
@@ -241,22 +237,3 @@ def _moment(milliseconds: object) -> object:
     if isinstance(milliseconds, int):
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     return milliseconds
-
-
-def _texts(found: Mapping[Any, object]) -> dict[str, object]:
-    return {str(_plain(name)): _plain(value) for name, value in found.items()}
-
-
-def _plain(value: object) -> object:
-    match value:
-        case bytes():
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                return value
-        case dict():
-            return _texts(value)
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value

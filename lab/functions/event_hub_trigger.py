@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import timedelta
 
-    from lab.functions.event_hub_data import ReceivedEvent, TriggerData
+    from lab.functions.event_hub_data import ReceivedEvent
     from lab.functions.messages import Answer, RetryState
     from lab.functions.metadata import Function
     from lab.functions.trigger import Host
+    from lab.functions.trigger_data import TriggerData
 
 type Handle = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
 """Takes a batch and returns when it is settled."""

@@ -4,6 +4,7 @@ AppFailed           the app cannot be indexed or started: its own words, for its
 WorkerDied          the process ended while something waited for it; nothing was answered
 InvocationTimedOut  no answer within the function's time; the worker is of no more use
 SourceFailed        a trigger's source cannot be read just now
+LockLost            a message or a session is another receiver's by now
 """
 
 from __future__ import annotations
@@ -23,3 +24,7 @@ class InvocationTimedOut(Exception):  # noqa: N818 - the same
 
 class SourceFailed(Exception):  # noqa: N818 - the same
     """Events cannot be read just now; the message says where and why."""
+
+
+class LockLost(Exception):  # noqa: N818 - the same
+    """The lock on a message or a session has run out; its messages come again."""

@@ -5,34 +5,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from lab.functions import host_json
+from lab.functions.event_grid_trigger import EventGridWebhook
 from lab.functions.event_hub_trigger import EventHubTrigger
 from lab.functions.failures import AppFailed, InvocationTimedOut
-from lab.functions.http_listener import listener
+from lab.functions.http_listener import LARGEST_BODY, listener
 from lab.functions.http_routes import routes
 from lab.functions.http_trigger import HttpTrigger, Keys
 from lab.functions.messages import Answer, HttpResponse, Invocation, LogRecord
-from lab.functions.sources import managed_identity_sources
+from lab.functions.service_bus_trigger import ServiceBusTrigger
+from lab.functions.sources import managed_identity_bus_sources, managed_identity_sources
 from lab.functions.supervisor import Supervisor
 from lab.functions.timer_trigger import TimerTrigger
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from lab.functions.messages import Data, RetryState
     from lab.functions.metadata import Function
-    from lab.functions.sources import SourceFactory
+    from lab.functions.sources import BusSourceFactory, SourceFactory
     from lab.serving import HttpServer
+
+    type Pull = EventHubTrigger | ServiceBusTrigger | TimerTrigger
 
 BANNER: Final = (
     "This is the lab's Functions host, not Azure's: the real worker library, but no scaling,"
     " no leases between hosts, no isolation, and AMQP as the Python SDK speaks it."
 )
-_DRIVEN: Final = {"httpTrigger", "timerTrigger", "eventHubTrigger"}
+_DRIVEN: Final = {
+    "httpTrigger",
+    "timerTrigger",
+    "eventHubTrigger",
+    "eventGridTrigger",
+    "serviceBusTrigger",
+}
+_BODY_LIMIT: Final = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+_RETRIED: Final = {"timerTrigger", "eventHubTrigger"}
+"""The triggers whose functions may have a retry policy, of those that are driven here."""
 
 
 class FunctionsHost:
@@ -43,6 +59,7 @@ class FunctionsHost:
         settings: the app settings; beside PATH and the like they are the whole environment.
         sources: makes the source of an Event Hubs trigger; by default the Azure SDK with the
             app's own managed identity.
+        bus_sources: makes the source of a Service Bus trigger, in the same way.
         on_log: hears every log record of the app, of the worker library and of this host.
         ca_file: what the triggers' own connections trust.
         time_scale: what retry delays and pauses are multiplied by.
@@ -57,6 +74,7 @@ class FunctionsHost:
         *,
         on_log: Callable[[LogRecord], None],
         sources: SourceFactory = managed_identity_sources,
+        bus_sources: BusSourceFactory = managed_identity_bus_sources,
         ca_file: Path | None = None,
         time_scale: float = 1.0,
     ) -> None:
@@ -64,13 +82,14 @@ class FunctionsHost:
         self._settings = dict(settings)
         self._on_log = on_log
         self._sources = sources
+        self._bus_sources = bus_sources
         self._ca_file = ca_file
         self._time_scale = time_scale
         self._host_json = host_json.HostJson()
         self._keys = Keys()
-        self._http = HttpTrigger((), self._keys, self)
         self._counts: Counter[str] = Counter()
         self._functions: Sequence[Function] = ()
+        self._http = self._http_trigger()
         self._supervisor = Supervisor(
             self._app_directory, self._settings, on_log, time_scale=time_scale
         )
@@ -101,6 +120,16 @@ class FunctionsHost:
     def admin_key(self) -> str:
         """The key that opens functions of level `ADMIN` too."""
         return self._keys.admin
+
+    @property
+    def event_grid_key(self) -> str:
+        """The system key `eventgrid_extension`, which opens Event Grid's webhook."""
+        return self._keys.event_grid
+
+    def event_grid_path(self, name: str) -> str:
+        """Return path and query of the webhook of an Event Grid function, with its key."""
+        query = urlencode({"functionName": name, "code": self._keys.event_grid})
+        return f"/runtime/webhooks/EventGrid?{query}"
 
     @property
     def time_scale(self) -> float:
@@ -171,13 +200,18 @@ class FunctionsHost:
             given.setdefault("content-length", str(len(body)))
         return await self._http.answer(method, path, given, body)
 
-    async def listen(self, address: str = "127.0.0.1", port: int = 0) -> str:
-        """Serve the HTTP functions and return the URL; port 0 takes a free one.
+    async def listen(
+        self, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> str:
+        """Serve HTTP and Event Grid functions and return the URL; port 0 takes a free one.
+
+        Azure ends TLS in front of the host; here it may be ended by the host itself.
 
         Raises:
             PortInUseError: the port is taken.
         """
-        server = listener(self._http, address, port)
+        limit = int(self._settings.get(_BODY_LIMIT, LARGEST_BODY))
+        server = listener(self._http, address, port, tls, limit)
         await server.start()
         self._listeners.append(server)
         return server.url
@@ -214,7 +248,7 @@ class FunctionsHost:
         """Say something in the host's own name."""
         self._on_log(LogRecord(level, "Host", message))
 
-    async def _drive(self, trigger: EventHubTrigger | TimerTrigger) -> None:
+    async def _drive(self, trigger: Pull) -> None:
         try:
             await trigger.run()
         except Exception as error:
@@ -229,20 +263,33 @@ class FunctionsHost:
             category = f"Host.Function.{function.name}"
             self._on_log(LogRecord(logging.ERROR, category, text, invocation_id=call.id))
 
-    def _triggers(self) -> Sequence[EventHubTrigger | TimerTrigger]:
-        self._http = HttpTrigger(
-            routes(self._functions, self._host_json.route_prefix), self._keys, self
-        )
+    def _triggers(self) -> Sequence[Pull]:
+        self._http = self._http_trigger()
         found = self._of("timerTrigger")
         self._timers = {
             each.name: TimerTrigger.of(each, self._settings, self) for each in found
         }
         hubs = [self._event_hub_trigger(each) for each in self._of("eventHubTrigger")]
+        buses = [self._service_bus_trigger(each) for each in self._of("serviceBusTrigger")]
         for function in self._functions:
-            if function.trigger_type not in _DRIVEN:
-                text = f"{function.name}: nothing drives a {function.trigger_type} here"
-                self.log(logging.WARNING, text)
-        return [*hubs, *self._timers.values()]
+            self._warn(function)
+        return [*hubs, *buses, *self._timers.values()]
+
+    def _warn(self, function: Function) -> None:
+        if function.trigger_type not in _DRIVEN:
+            text = f"{function.name}: nothing drives a {function.trigger_type} here"
+            self.log(logging.WARNING, text)
+        elif function.retry is not None and function.trigger_type not in _RETRIED:
+            # In the words of the Functions host (4.x).
+            text = f"Retries are not supported for function 'Functions.{function.name}'."
+            self.log(logging.WARNING, text)
+
+    def _http_trigger(self) -> HttpTrigger:
+        webhook = EventGridWebhook(
+            {each.name: each for each in self._of("eventGridTrigger")}, self._keys, self
+        )
+        found = routes(self._functions, self._host_json.route_prefix)
+        return HttpTrigger(found, webhook, self._keys, self)
 
     def _of(self, trigger_type: str) -> Sequence[Function]:
         return [each for each in self._functions if each.trigger_type == trigger_type]
@@ -255,4 +302,19 @@ class FunctionsHost:
             binary=str(function.trigger.get("dataType", "")).upper() == "BINARY",
             many=str(function.trigger.get("cardinality", "MANY")).upper() == "MANY",
             batch_size=self._host_json.max_event_batch_size,
+        )
+
+    def _service_bus_trigger(self, function: Function) -> ServiceBusTrigger:
+        options = self._host_json.service_bus
+        completes = function.trigger.get("autoCompleteMessages")
+        if isinstance(completes, bool):
+            options = replace(options, auto_complete_messages=completes)
+        return ServiceBusTrigger(
+            function,
+            self._bus_sources(function, self._settings, self._host_json, self._ca_file),
+            self,
+            binary=str(function.trigger.get("dataType", "")).upper() == "BINARY",
+            many=str(function.trigger.get("cardinality", "ONE")).upper() == "MANY",
+            sessions=bool(function.trigger.get("isSessionsEnabled")),
+            options=options,
         )

@@ -10,24 +10,32 @@ from multidict import CIMultiDict
 from lab.serving import HttpServer
 
 if TYPE_CHECKING:
+    import ssl
+
     from lab.functions.http_trigger import HttpTrigger
 
-_LARGEST_BODY: Final = 100 * 1024 * 1024
-"""The platform's own limit, in bytes."""
+LARGEST_BODY: Final = 100 * 1024 * 1024
+"""The platform's own limit, in bytes (FUNCTIONS_REQUEST_BODY_SIZE_LIMIT)."""
 
 
-def listener(trigger: HttpTrigger, address: str, port: int) -> HttpServer:
+def listener(
+    trigger: HttpTrigger,
+    address: str,
+    port: int,
+    tls: ssl.SSLContext | None = None,
+    largest_body: int = LARGEST_BODY,
+) -> HttpServer:
     """Return a server, not yet started, whose requests the trigger answers."""
 
     async def answer(request: web.Request) -> web.Response:
         headers = {name: ",".join(request.headers.getall(name)) for name in request.headers}
         answered = await trigger.answer(
-            request.method, request.raw_path, headers, await request.read()
+            request.method, request.raw_path, headers, await request.read(), request.scheme
         )
         return web.Response(
             status=answered.status, headers=CIMultiDict(answered.headers), body=answered.body
         )
 
-    app = web.Application(client_max_size=_LARGEST_BODY)
+    app = web.Application(client_max_size=largest_body)
     app.router.add_route("*", "/{path:.*}", answer)
-    return HttpServer("the functions' HTTP listener", app, address=address, port=port)
+    return HttpServer("the functions' HTTP listener", app, address=address, port=port, tls=tls)

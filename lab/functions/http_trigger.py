@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from lab.functions.event_grid_trigger import PATH
 from lab.functions.failures import WorkerDied
 from lab.functions.messages import Answer, Data, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lab.functions.event_grid_trigger import EventGridWebhook
     from lab.functions.http_routes import Route
     from lab.functions.metadata import Function
     from lab.functions.trigger import Host
@@ -34,11 +36,13 @@ class Keys:
 
     Attributes:
         function: opens `FUNCTION`.
-        admin: opens `FUNCTION` and `ADMIN`.
+        admin: opens `FUNCTION` and `ADMIN`, and every webhook of an extension.
+        event_grid: the system key `eventgrid_extension`, which opens Event Grid's webhook.
     """
 
     function: str = field(default_factory=_new_key, repr=False)
     admin: str = field(default_factory=_new_key, repr=False)
+    event_grid: str = field(default_factory=_new_key, repr=False)
 
     def open(self, function: Function, given: str) -> bool:
         """Whether `given` opens the function."""
@@ -46,19 +50,33 @@ class Keys:
         if level == "ANONYMOUS":
             return True
         keys = [self.admin] if level == "ADMIN" else [self.function, self.admin]
-        return any(secrets.compare_digest(key.encode(), given.encode()) for key in keys)
+        return _is_one_of(given, *keys)
+
+    def open_event_grid(self, given: str) -> bool:
+        """Whether `given` opens Event Grid's webhook."""
+        return _is_one_of(given, self.event_grid, self.admin)
+
+
+def _is_one_of(given: str, *keys: str) -> bool:
+    return any(secrets.compare_digest(key.encode(), given.encode()) for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpTrigger:
-    """Answers requests for all HTTP functions of an app."""
+    """Answers requests for all HTTP functions of an app, and for its Event Grid functions."""
 
     routes: Sequence[Route]
+    webhook: EventGridWebhook
     keys: Keys
     host: Host
 
     async def answer(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        scheme: str = "http",
     ) -> HttpResponse:
         """Return the answer to one request; `target` is the path with its query.
 
@@ -69,6 +87,8 @@ class HttpTrigger:
         path, _, search = target.partition("?")
         lower = {name.lower(): value for name, value in headers.items()}
         query = {name: ",".join(values) for name, values in parse_qs(search).items()}
+        if path.rstrip("/").lower() == PATH:
+            return await self.webhook.answer(method.upper(), query, lower, body)
         for route in self.routes:
             params = route.match(method.upper(), path)
             if params is None:
@@ -77,7 +97,7 @@ class HttpTrigger:
                 route.function, lower.get("x-functions-key", query.get("code", ""))
             ):
                 return _UNAUTHORIZED
-            url = f"http://{lower.get('host', 'localhost')}{target}"
+            url = f"{scheme}://{lower.get('host', 'localhost')}{target}"
             sized = int(lower.get("content-length", "0")) > 0
             request = HttpRequest(method, url, lower, query, params, body if sized else None)
             return await self._invoke(route.function, request)

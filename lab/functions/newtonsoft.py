@@ -1,17 +1,24 @@
-"""JSON as the .NET host writes it (Newtonsoft.Json with its default settings)."""
+"""JSON as the .NET host reads and writes it (Newtonsoft.Json with its default settings)."""
 
 from __future__ import annotations
 
 import base64
 import json
 import math
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 if TYPE_CHECKING:
     from lab.functions.messages import Json
 
+MOST_LEVELS: Final = 64
+"""How deep a text may nest: `JsonReader.MaxDepth` of Newtonsoft.Json 13."""
+
+_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_SCIENTIFIC: Final = 1e15
 _NOT_NUMBERS: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -21,7 +28,53 @@ def dumps(value: object) -> str:
     An aware datetime stands for a .NET `DateTime` in UTC, a naive one for a `DateTime` of
     unspecified kind, bytes for `byte[]`.
     """
-    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    return _written(_plain(value))
+
+
+def loads(text: str) -> Any:
+    """Read a text as `JToken.Load` with `DateParseHandling.None` does.
+
+    A number with a point or an exponent becomes a double: `dumps` then writes the shortest text
+    that means the same double, not what stood there.
+
+    Raises:
+        ValueError: it is no JSON, or nests too deep.
+    """
+    depth, deepest = 0, 0
+    for bracket in _BRACKETS.findall(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(bracket, 0)
+        deepest = max(deepest, depth)
+    if deepest > MOST_LEVELS:
+        raise ValueError(f"The reader's MaxDepth of {MOST_LEVELS} has been exceeded.")
+    return json.loads(text)
+
+
+def _written(value: Json) -> str:
+    match value:
+        case dict():
+            members = (f"{_text_of(name)}:{_written(item)}" for name, item in value.items())
+            return "{" + ",".join(members) + "}"
+        case list():
+            return "[" + ",".join(map(_written, value)) + "]"
+        case float():
+            return _double(value)
+        case _:
+            return _text_of(value)
+
+
+def _text_of(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _double(value: float) -> str:
+    """Return `double.ToString("R")` of .NET, with a point where it would look like a long."""
+    text = repr(value)
+    mantissa, e, exponent = text.partition("e")
+    if e:
+        return f"{mantissa}E{exponent}"
+    if abs(value) >= _SCIENTIFIC:
+        return f"{Decimal(text).normalize():E}"
+    return text
 
 
 def date_time(moment: datetime) -> str:

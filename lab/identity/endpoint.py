@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 API_VERSION: Final = "2019-08-01"
 RESOURCES: Final = (
     "https://eventhubs.azure.net",
+    "https://eventgrid.azure.net",
     "https://servicebus.azure.net",
     "https://storage.azure.com",
     "https://digitaltwins.azure.net",

@@ -67,6 +67,7 @@ ROLES: Final = (
         "servicebus/listen",
         "servicebus/manage",
     ),
+    _role("d5a91429-5739-47e2-a06b-3470a27159e7", "EventGrid Data Sender", "eventgrid/send"),
     _role("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "Storage Blob Data Reader", "blob/read"),
     _role(
         "ba92f5b4-2d11-453d-a403-e96b0029c9fe",

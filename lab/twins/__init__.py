@@ -6,6 +6,7 @@ from lab.twins.notification import TELEMETRY, Message, Notification
 from lab.twins.plant import HOST, Layout, Plant
 from lab.twins.poison import POISON
 from lab.twins.sender import Place, Sender, anywhere, by_twin, on_partition
+from lab.twins.topic_sender import TopicSender
 
 __all__ = [
     "HOST",
@@ -17,6 +18,7 @@ __all__ = [
     "Place",
     "Plant",
     "Sender",
+    "TopicSender",
     "anywhere",
     "by_twin",
     "on_partition",

@@ -20,7 +20,11 @@ from lab.local_azure import LocalAzure
 from lab.local_settings import LocalSettingsError, write_local_settings
 from lab.plan import free_block
 
-ANY_PORTS = ["--identity-port", "0", "--storage-port", "0", "--control-port", "0"]
+ANY_PORTS = [
+    argument
+    for name in ("identity", "storage", "control", "event-grid")
+    for argument in (f"--{name}-port", "0")
+]
 ROOT = Path(__file__).parents[2]
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
+from lab.certificates import TlsFiles
 from lab.functions_host import FunctionsHost
 from tests.lab.functions.hosting import APPS, Logs, running
 
@@ -205,3 +208,66 @@ async def test_a_listener_serves_the_same_functions(host: FunctionsHost) -> None
 
     assert (sized["body"], sized["query"]) == ("hello", {"a": "1"})
     assert (chunked["body"], missing) == ("", 404)
+
+
+# What a webhook needs
+
+
+@pytest.mark.parametrize(
+    "method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]
+)
+async def test_every_method_reaches_a_function_that_names_none(
+    host: FunctionsHost, method: str
+) -> None:
+    answer = await host.request(method, "/api/mirror")
+
+    assert (207, method) == (answer.status, answer.header("x-method"))
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [(bytes(range(256)), "identity"), (gzip.compress(b"hello"), "gzip"), (b"\x00", "br")],
+)
+async def test_a_body_arrives_and_leaves_byte_for_byte_also_if_compressed(
+    host: FunctionsHost, body: bytes, encoding: str
+) -> None:
+    url = await host.listen()
+    async with aiohttp.ClientSession(url) as session:
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        answered = await session.post("/api/mirror", data=body, headers=headers)
+
+        assert body == await answered.read()
+        assert "application/octet-stream" == answered.content_type
+
+
+async def test_a_header_that_comes_twice_is_joined_by_a_comma(host: FunctionsHost) -> None:
+    url = await host.listen()
+    async with aiohttp.ClientSession(url) as session:
+        answered = await session.get(
+            "/api/mirror", headers=[("X-Values", "a"), ("X-Other", "z"), ("X-Values", "b")]
+        )
+
+        assert "a,b" == answered.headers["X-Values"]
+
+
+async def test_a_listener_may_speak_tls(host: FunctionsHost, tls: TlsFiles) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tls.cert_file, tls.key_file)
+    url = await host.listen(tls=server)
+    trust = ssl.create_default_context(cafile=tls.ca_file)
+    async with aiohttp.ClientSession(url) as session:
+        heard = await (await session.post("/api/echo", data=b"x", ssl=trust)).json()
+
+    assert f"{url}/api/echo" == heard["url"]
+    assert url.startswith("https://")
+
+
+async def test_a_body_beyond_the_limit_is_413_and_reaches_nobody() -> None:
+    async with running("http", {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"}) as (host, _):
+        url = await host.listen()
+        async with aiohttp.ClientSession(url) as session:
+            fits = await session.post("/api/mirror", data=bytes(1000))
+            exceeds = await session.post("/api/mirror", data=bytes(1001))
+
+        assert (207, 413) == (fits.status, exceeds.status)
+        assert host.counts["succeeded"] == 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.functions.newtonsoft import date_time_offset, dumps
+from lab.functions.newtonsoft import MOST_LEVELS, date_time_offset, dumps, loads
 
 BERLIN = timezone(timedelta(hours=1))
 PLAIN = st.recursive(
@@ -54,3 +54,43 @@ def test_what_dotnet_has_nothing_like_is_refused() -> None:
 @given(PLAIN)
 def test_what_json_can_say_comes_back(value: object) -> None:
     assert value == json.loads(dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        ("1.10", "1.1"),
+        ("1e3", "1000.0"),
+        ("100000000000000.0", "100000000000000.0"),
+        ("1000000000000000.0", "1E+15"),
+        ("123456789012345678.0", "1.2345678901234568E+17"),
+        ("1e16", "1E+16"),
+        ("0.0001", "0.0001"),
+        ("0.00001", "1E-05"),
+        ("-0.0", "-0.0"),
+        ("-0", "0"),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ('"2026-11-21T21:00:00.1000000+02:00"', '"2026-11-21T21:00:00.1000000+02:00"'),
+        ('{"a":1,"b":2,"a":3}', '{"a":3,"b":2}'),
+        (r'"\u00fc\/"', '"ü/"'),
+    ],
+)
+def test_a_text_that_is_read_and_written_again_is_dot_nets(text: str, again: str) -> None:
+    assert again == dumps(loads(text))
+
+
+@given(PLAIN)
+def test_reading_and_writing_again_changes_no_value(value: object) -> None:
+    text = dumps(value)
+
+    assert loads(dumps(loads(text))) == loads(text)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"[":'])
+def test_what_nests_deeper_than_dot_net_reads_is_refused(opening: str) -> None:
+    closing = {"[": "]"}.get(opening, "}")
+    levels = MOST_LEVELS
+
+    assert loads(opening * levels + "1" + closing * levels)
+    with pytest.raises(ValueError, match="MaxDepth of 64 has been exceeded"):
+        loads(opening * (levels + 1) + "1" + closing * (levels + 1))

@@ -31,6 +31,14 @@ async def echo(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(heard), mimetype="application/json", status_code=201)
 
 
+@app.route(route="mirror")
+async def mirror(req: func.HttpRequest) -> func.HttpResponse:
+    headers = {"X-Method": req.method, "X-Values": req.headers.get("x-values", "")}
+    return func.HttpResponse(
+        req.get_body(), headers=headers, mimetype="application/octet-stream", status_code=207
+    )
+
+
 @app.route(route="rooms/{id:int}/{name?}", methods=["GET", "DELETE"])
 async def room(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(dict(req.route_params), sort_keys=True))
@@ -99,6 +107,14 @@ async def fails(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="cancelled")
 async def cancelled(req: func.HttpRequest) -> func.HttpResponse:
     raise asyncio.CancelledError
+
+
+@app.route(route="hook")
+async def hook(req: func.HttpRequest) -> func.HttpResponse:
+    """Consent to everything and then fail."""
+    if req.method == "OPTIONS":
+        return func.HttpResponse(headers={"WebHook-Allowed-Origin": "*"})
+    raise LookupError("no such room")
 
 
 @app.route(route="exits")
