@@ -42,6 +42,7 @@ from relay.sending import NO_PATIENCE, Sender
 from relay.settings import read
 
 if TYPE_CHECKING:
+    from bench.azure import Azure
     from relay.settings import Settings
 
 START = datetime(2026, 3, 5, 8, tzinfo=UTC)
@@ -49,6 +50,7 @@ LANE = "twin-events/0"
 ROUTE = Route(
     "backlog", filters.compile("true"), Destination("NEAR", Kind.EVENT_HUB, "hub"), ordered=True
 )
+AWAY = 0.02
 FILLING = 16
 """Uploads side by side."""
 FOR_EVER = 1e6
@@ -131,40 +133,43 @@ def in_a_process(settings: dict[str, str], limits: Limits, found: Any) -> None:
 
 
 def case(
-    settings: dict[str, str], name: str, count: int, each: int, limits: Limits
+    azure: Azure, name: str, count: int, each: int, limits: Limits, away: float = 0.0
 ) -> dict[str, Any]:
-    asyncio.run(fill(told(settings), count, each))
+    asyncio.run(fill(told(azure.settings), count, each))
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=in_a_process, args=(settings, limits, there))
+    process = context.Process(target=in_a_process, args=(azure.settings, limits, there))
+    azure.do("delay_storage", away)
     process.start()
     there.close()
     try:
         found = here.recv()
     except EOFError:
         raise SystemExit(f"the redrive of {name} failed") from None
+    finally:
+        azure.do("allow_storage")
     process.join()
     return {"case": name, "blobs": -(-count // each), **found}
 
 
-def measure(settings: dict[str, str], chosen: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(azure: Azure, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     rows = [
-        case(settings, f"{count} letters", count, chosen.each, LIMITS)
-        for count in chosen.letters
+        case(azure, f"{count} letters", count, chosen.each, LIMITS) for count in chosen.letters
     ]
-    for name, limits in (("one by one", Limits(blobs=1)), ("in portions", LIMITS)):
-        rows.append(case(settings, name, chosen.single, 1, limits))
-    slow, fast = rows[-2:]
-    fast["gain"] = fast["per_second"] / slow["per_second"]
+    for place, count, away in (("", chosen.single, 0.0), (", away", chosen.away, AWAY)):
+        slow = case(azure, f"one by one{place}", count, 1, Limits(blobs=1), away)
+        fast = case(azure, f"in portions{place}", count, 1, LIMITS, away)
+        fast["gain"] = fast["per_second"] / slow["per_second"]
+        rows += [slow, fast]
     return rows
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    print(f"{'':16}{'blobs':>8}{'letters/s':>12}{'memory grew by':>18}{'gain':>8}")
+    print(f"{'':20}{'blobs':>8}{'letters/s':>12}{'memory grew by':>18}{'gain':>8}")
     for row in rows:
         gain = f"{row['gain']:.1f}" if "gain" in row else ""
         print(
-            f"{row['case']:16}{row['blobs']:>8,}{row['per_second']:>12,.0f}"
+            f"{row['case']:20}{row['blobs']:>8,}{row['per_second']:>12,.0f}"
             f"{row['memory_grew_mib']:>14,.1f} MiB{gain:>8}"
         )
 
@@ -175,10 +180,11 @@ def main() -> None:
     options.add_argument("--letters", type=int, nargs="+", default=[1_000, 20_000])
     options.add_argument("--each", type=int, default=10, help="letters in a blob")
     options.add_argument("--single", type=int, default=2_000, help="blobs of one letter")
+    options.add_argument("--away", type=int, default=500, help="the same where storage is away")
     options.add_argument("--partitions", type=int, default=4, help="of the hub sent to")
     chosen = options.parse_args()
     with a_local_azure(chosen.partitions) as azure:
-        rows = measure(azure.settings, chosen)
+        rows = measure(azure, chosen)
     if chosen.json:
         print(json.dumps(rows))
     else:
