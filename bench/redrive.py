@@ -157,6 +157,8 @@ def measure(azure: Azure, chosen: argparse.Namespace) -> list[dict[str, Any]]:
         case(azure, f"{count} letters", count, chosen.each, LIMITS) for count in chosen.letters
     ]
     for place, count, away in (("", chosen.single, 0.0), (", away", chosen.away, AWAY)):
+        if not count:
+            continue
         slow = case(azure, f"one by one{place}", count, 1, Limits(blobs=1), away)
         fast = case(azure, f"in portions{place}", count, 1, LIMITS, away)
         fast["gain"] = fast["per_second"] / slow["per_second"]
@@ -179,8 +181,12 @@ def main() -> None:
     options.add_argument("--json", action="store_true", help="print JSON")
     options.add_argument("--letters", type=int, nargs="+", default=[1_000, 20_000])
     options.add_argument("--each", type=int, default=10, help="letters in a blob")
-    options.add_argument("--single", type=int, default=2_000, help="blobs of one letter")
-    options.add_argument("--away", type=int, default=500, help="the same where storage is away")
+    options.add_argument(
+        "--single", type=int, default=2_000, help="blobs of one letter; 0: none"
+    )
+    options.add_argument(
+        "--away", type=int, default=500, help="the same where storage is away; 0: not at all"
+    )
     options.add_argument("--partitions", type=int, default=4, help="of the hub sent to")
     chosen = options.parse_args()
     with a_local_azure(chosen.partitions) as azure:

@@ -57,7 +57,9 @@ class TwinsRedrive:
         self._letters = letters
 
     async def letters(self, selection: Selection) -> AsyncIterator[list[TwinsLetter]]:
-        """Yield the letters that are meant, and those that can't be read, by portions.
+        """Yield the letters that are meant by portions.
+
+        Those that can't be read are among them, unless ids or routes tell what is meant.
 
         Raises:
             DeliveryError: their storage did not answer.
@@ -67,11 +69,13 @@ class TwinsRedrive:
             return selection.since is None or blob.written >= selection.since
 
         async for portion in self._letters.portions(is_wanted):
-            chosen = [x for x in portion if x.trouble or self._is_meant(selection, x)]
+            chosen = [letter for letter in portion if self._is_meant(selection, letter)]
             if chosen:
                 yield chosen
 
     def _is_meant(self, selection: Selection, letter: TwinsLetter) -> bool:
+        if letter.trouble:
+            return not selection.ids and not selection.routes
         return any(
             selection.wants_arrival(arrival)
             and (not selection.routes or selection.routes & set(self._wanting(arrival.content)))

@@ -161,6 +161,9 @@ class Blobs:
 
     async def overwrite(self, name: str, version: str, text: str) -> bool:
         """Write a claimed blob anew; false, and nothing is written, if the claim was lost."""
+        lease = self._leases.get(name)
+        if lease is None:
+            return False
         async with self._call():
             try:
                 await self._open().upload_blob(
@@ -168,7 +171,7 @@ class Blobs:
                     text,
                     overwrite=True,
                     content_settings=_CONTENT,
-                    lease=self._leases[name],
+                    lease=lease,
                     etag=version,
                     match_condition=MatchConditions.IfNotModified,
                 )
@@ -178,17 +181,20 @@ class Blobs:
 
     async def remove(self, name: str, version: str) -> bool:
         """Remove a claimed blob; false, and nothing is removed, if the claim was lost."""
+        lease = self._leases.get(name)
+        if lease is None:
+            return False
         async with self._call():
             try:
                 await self._open().delete_blob(
                     name,
-                    lease=self._leases[name],
+                    lease=lease,
                     etag=version,
                     match_condition=MatchConditions.IfNotModified,
                 )
             except HttpResponseError as error:
                 return _still_ours(error)
-        del self._leases[name]
+        self._leases.pop(name, None)
         return True
 
     async def close(self) -> None:

@@ -254,6 +254,8 @@ async def test_a_parcel_that_is_gone_under_its_claim_is_no_trouble(shelf: Keepin
         await shelf.break_claim(parcel.name)
         async with shelf.store.claimed([parcel]):
             assert await shelf.store.remove(parcel)
+        assert not await shelf.store.remove(parcel)
+        assert not await shelf.store.replace(parcel, parcel.letters, shelf.route)
 
     assert [] == await shelf.parcels()
 
