@@ -10,17 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relay import ingress, sinks
-from relay.dead_letters.blobs import BlobDeadLetters
+from relay.by_hand import ByHand
+from relay.dead_letters.blobs import Blobs
+from relay.dead_letters.store import BlobDeadLetters
+from relay.dead_letters.twins import TwinsDeadLetters
 from relay.delivery import Delivery
 from relay.filters import lint
 from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
 from relay.redrive import Redrive
+from relay.resending import Resender
 from relay.sending import NO_PATIENCE, Sender
 from relay.settings import read
 from relay.telemetry import Telemetry
 from relay.turns import InTurn
+from relay.twins_redrive import TwinsRedrive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from relay.observer import Observer
     from relay.routing import Destination, Route
     from relay.sending import Sink
-    from relay.settings import Settings
+    from relay.settings import Container, Settings
 
 
 class Relay:
@@ -38,9 +43,14 @@ class Relay:
 
     Args:
         settings: what it was told.
+        listen: hears of everything too.
+
+    Attributes:
+        health: how each route fares.
+        by_hand: what an operator may do with dead letters.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
         self._settings = settings
         self._identities: dict[str, Identity] = {}
         telemetry = Telemetry()
@@ -48,20 +58,20 @@ class Relay:
         for route in settings.routes:
             for finding in lint(route.filter.text):
                 telemetry.filter_finding(route.name, finding)
-        observe = tell_all(telemetry, self.health)
+        observe = tell_all(telemetry, self.health, *([listen] if listen else []))
         container = settings.dead_letters
-        dead_letters = BlobDeadLetters(
-            container, self._identity(container.client_id), settings.ca_file
-        )
+        dead_letters = BlobDeadLetters(self._blobs(container))
         self._sinks = self._build_sinks()
-        redrive = Redrive(
-            Sender(self._sinks, _but_deliveries(observe), NO_PATIENCE),
-            dead_letters,
-            observe,
-            _now,
+        probing = Sender(self._sinks, _but_deliveries(observe), NO_PATIENCE)
+        resender = Resender(probing, dead_letters, _now)
+        redrive = Redrive(resender, dead_letters, observe)
+        patient = Sender(self._sinks, _but_deliveries(observe))
+        self.by_hand = ByHand(
+            settings.routes, Resender(patient, dead_letters, _now), dead_letters, observe
         )
         sender = Sender(self._sinks, observe)
         self._dead_letters = dead_letters
+        self._twins: list[TwinsDeadLetters] = []
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
         )
@@ -79,6 +89,9 @@ class Relay:
         identity = self._identity(connection.client_id)
         return InTurn(sinks.build(route, connection, identity, self._settings.ca_file))
 
+    def _blobs(self, container: Container) -> Blobs:
+        return Blobs(container, self._identity(container.client_id), self._settings.ca_file)
+
     def _identity(self, client_id: str) -> Identity:
         return self._identities.setdefault(client_id, Identity(client_id))
 
@@ -94,6 +107,13 @@ class Relay:
             [arrival for message in messages for arrival in ingress.read(message, source)]
         )
 
+    def twins_redrive(self, container: Container, prefix: str) -> TwinsRedrive:
+        """Return what brings dead letters of Azure Digital Twins itself to the routes."""
+        source = self._settings.event_grid_source
+        letters = TwinsDeadLetters(self._blobs(container), container.name, prefix, source)
+        self._twins.append(letters)
+        return TwinsRedrive(self._settings.routes, self._delivery, letters)
+
     async def redrive(self) -> None:
         """Redrive every dead letter that waits for its destination.
 
@@ -108,6 +128,8 @@ class Relay:
         for sink in set(self._sinks.values()):
             await sink.close()
         await self._dead_letters.close()
+        for letters in self._twins:
+            await letters.close()
         for identity in self._identities.values():
             await identity.close()
 

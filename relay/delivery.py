@@ -88,7 +88,8 @@ class Delivery:
         self._budget = budget
         circuits = {route.destination: Circuit() for route in routes}
         self._circuits = {route.name: circuits[route.destination] for route in routes}
-        self._lanes = {route.name: Lanes() for route in routes}
+        names = [*(route.name for route in routes), MALFORMED_ROUTE]
+        self._lanes = {name: Lanes() for name in names}
         self._settled: dict[str, int] = {}  # by lane, the number of the last
         self._probes: set[asyncio.Task[None]] = set()
 
@@ -108,7 +109,11 @@ class Delivery:
             async with asyncio.timeout(self._budget):
                 await self._settle_batch(batch)
         except TimeoutError as error:
+            self._expect_again(lane[0].lane for lane in lanes)
             raise UnsettledError(f"not settled within {self._budget:g} seconds") from error
+        except BaseException:
+            self._expect_again(lane[0].lane for lane in lanes)
+            raise
         self._settled |= {lane[-1].lane: lane[-1].sequence for lane in lanes}
 
     async def _settle_batch(self, batch: Batch) -> None:
@@ -127,6 +132,12 @@ class Delivery:
         if self._settled.get(first.lane) != first.sequence - 1:
             for lanes in self._lanes.values():
                 lanes.forget(first.lane)
+
+    def _expect_again(self, lanes: Iterable[str]) -> None:
+        """Know that a batch comes again, cut differently perhaps, of which much is settled."""
+        for lane in lanes:
+            for lanes_of_route in self._lanes.values():
+                lanes_of_route.lane(lane).may_repeat = True
 
     async def redrive(self) -> None:
         """Redrive what waits now, as much of it as can be redriven within a minute or two.
@@ -207,9 +218,8 @@ class Delivery:
 
     async def _keep_malformed(self, arrivals: Sequence[Arrival]) -> None:
         letters = [self._malformed(arrival) for arrival in arrivals]
-        name = blob_name(MALFORMED_ROUTE, arrivals, Fate.HELD)
-        await self._dead_letters.put(name, letters, MALFORMED_ROUTE)
-        self._observe(MalformedKept(letters))
+        if letters := await self._keep(MALFORMED_ROUTE, arrivals, Fate.HELD, letters):
+            self._observe(MalformedKept(letters))
 
     def _malformed(self, arrival: Arrival) -> DeadLetter:
         detail = arrival.content.detail if isinstance(arrival.content, Malformed) else ""
@@ -259,10 +269,28 @@ class Delivery:
         error = self._circuits[route.name].error
         for fate in Fate:
             letters = [letter for letter in given_up if letter.fate is fate]
-            if letters:
-                name = blob_name(route.name, batch, fate)
-                await self._dead_letters.put(name, letters, route.name)
+            if letters := await self._keep(route.name, batch, fate, letters):
                 self._observe(DeadLettered(route, letters, error))
+
+    async def _keep(
+        self, route: str, batch: Sequence[Arrival], fate: Fate, letters: list[DeadLetter]
+    ) -> list[DeadLetter]:
+        """Make letters durable, but for those that an earlier delivery has made so already.
+
+        A host that delivers again may cut its batches differently. Only until something comes
+        of which Blob holds nothing behind it must it be asked. Returns those made durable now.
+        """
+        if not letters:
+            return []
+        name = blob_name(route, batch, fate)
+        lane = self._lanes[route].lane(batch[0].lane)
+        if lane.may_repeat:
+            kept = await self._dead_letters.kept(name, batch)
+            lane.may_repeat = kept.goes_on
+            letters = [each for each in letters if each.arrival.place not in kept.places]
+        if letters:
+            await self._dead_letters.put(name, letters, route)
+        return letters
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,14 @@ class Lane:
         turn: held while events of the lane are settled on the route, so that they keep order.
         is_clear: whether nothing of the lane waits in Blob; not known is no.
         went_behind: how often events of it went to Blob, for whoever looks whether any did.
+        may_repeat: whether what comes next may be in Blob already, kept when the same events
+            were delivered before; not known is yes.
     """
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_clear: bool = False
     went_behind: int = 0
+    may_repeat: bool = True
 
     async def has_turn(self, seconds: float) -> bool:
         """Wait for the turn, though not for long; whoever got it must release it."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from relay.dead_letters import DeadLetter, Fate, Parcel
-from relay.dead_letters.letters import (
-    WAITING_SUFFIX,
-    decode,
-    encode,
-    lane_mark,
-    lanes_of,
-    unpack,
-)
+from relay.dead_letters import DeadLetter, Fate, Listed
+from relay.dead_letters.blobs import Stored
+from relay.dead_letters.letters import decode
+from relay.dead_letters.names import shelf_of
+from relay.dead_letters.portions import LIMITS, Limits
+from relay.dead_letters.store import BlobDeadLetters
 from relay.event import AttributeValue, Event
 from relay.failures import DeliveryError, Reason
 from relay.filters import compile as compile_filter
@@ -109,95 +108,179 @@ class MemorySink:
 
 
 @dataclass
-class MemoryDeadLetters:
-    """Blob storage in memory: blobs by name, as the text that would be stored.
+class MemoryBlobs:
+    """A container in memory: blobs by name, as the text that would be stored.
 
     Attributes:
         faults: asked before each call; an error it returns is raised.
         lost: asked after each write; an error it returns is raised though it was written.
         latency: seconds that the next call takes.
+        calls: how often each kind of call was made.
+        most_read: bytes of the largest lot that was read at once.
     """
 
     blobs: dict[str, str] = field(default_factory=dict)
     faults: Callable[[], DeliveryError | None] = lambda: None
     lost: Callable[[], DeliveryError | None] = lambda: None
     latency: Callable[[], float] = lambda: 0.0
-    _versions: dict[str, int] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    most_read: int = 0
+    _written: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     _writes: int = 0
-    _claims: dict[str, float] = field(default_factory=dict)
+    _claims: dict[str, tuple[object, float]] = field(default_factory=dict)
 
-    async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
-        await self._answer()
+    async def write(self, name: str, text: str) -> None:
+        await self._answer("write")
         if self._is_claimed(name):
             raise DeliveryError(Reason.REJECTED, "the blob is claimed")
-        self._write(name, letters, route)
+        self.put_raw(name, text)
+        _raise(self.lost())
 
-    async def lanes(self, route: str) -> list[str]:
-        await self._answer()
-        return lanes_of(name for name in sorted(self.blobs) if name.startswith(f"{route}/"))
+    async def prefixes(self, start: str, delimiter: str) -> list[str]:
+        await self._answer("list")
+        tails = [
+            name.removeprefix(start) for name in sorted(self.blobs) if name.startswith(start)
+        ]
+        parts = [tail.partition(delimiter) for tail in tails]
+        return list(dict.fromkeys(f"{start}{part[0]}{part[1]}" for part in parts if part[1]))
 
-    async def waiting(self, route: str, lane: str) -> AsyncIterator[Parcel]:
-        await self._answer()
-        for name in sorted(self.blobs):
-            last = name.rpartition("/")[2]
-            if not name.startswith(f"{route}/") or not last.startswith(lane_mark(lane)):
-                continue
-            if last.endswith(WAITING_SUFFIX):
-                await self._answer()
-                if name in self.blobs:
-                    yield unpack(name, str(self._versions[name]), self.blobs[name].encode())
+    async def listed(self, start: str) -> AsyncIterator[Listed]:
+        names = [name for name in sorted(self.blobs) if name.startswith(start)]
+        for index, name in enumerate(names or [""]):
+            if index % _PAGE == 0:
+                await self._answer("list")
+            if name in self.blobs:
+                yield Listed(name, len(self.blobs[name].encode()), self._written[name][1])
+
+    async def read(self, names: Iterable[str]) -> list[Stored]:
+        found = await asyncio.gather(*(self._read(name) for name in names))
+        stored = [each for each in found if each is not None]
+        self.most_read = max(self.most_read, sum(len(each.body) for each in stored))
+        return stored
+
+    async def _read(self, name: str) -> Stored | None:
+        await self._answer("read")
+        if name not in self.blobs:
+            return None
+        return Stored(name, self._version(name), self.blobs[name].encode())
 
     @asynccontextmanager
-    async def claimed(self, parcel: Parcel) -> AsyncIterator[bool]:
-        await self._answer()
-        is_current = str(self._versions.get(parcel.name)) == parcel.version
-        if not is_current or self._is_claimed(parcel.name):
-            yield False
-            return
-        self._claims[parcel.name] = asyncio.get_running_loop().time() + CLAIM_SECONDS
+    async def claimed(self, blobs: Sequence[tuple[str, str]]) -> AsyncIterator[int]:
+        owner, ours = object(), 0
         try:
-            yield True
+            claims = await asyncio.gather(*(self._claim(owner, *blob) for blob in blobs))
+            ours = claims.index(False) if False in claims else len(claims)
+            self._let_go(owner, [name for name, _ in blobs[ours:]])
+            _owner.set(owner)
+            yield ours
         finally:
-            self._claims.pop(parcel.name, None)
+            self._let_go(owner, [name for name, _ in blobs])
 
-    async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
-        await self._answer()
-        self._write(parcel.name, letters, route)
+    async def _claim(self, owner: object, name: str, version: str) -> bool:
+        await self._answer("claim")
+        if self._version(name) != version or self._is_claimed(name):
+            return False
+        until = asyncio.get_running_loop().time() + CLAIM_SECONDS
+        self._claims[name] = (owner, until)
+        return True
 
-    async def remove(self, parcel: Parcel) -> None:
-        await self._answer()
-        del self.blobs[parcel.name], self._versions[parcel.name]
+    def _let_go(self, owner: object, names: Sequence[str]) -> None:
+        for name in names:
+            if self._claims.get(name, (None, 0.0))[0] is owner:
+                del self._claims[name]
+
+    async def overwrite(self, name: str, version: str, text: str) -> bool:
+        await self._answer("overwrite")
+        if not self._is_ours(name, version):
+            return False
+        self.put_raw(name, text)
         _raise(self.lost())
+        return True
+
+    async def remove(self, name: str, version: str) -> bool:
+        await self._answer("remove")
+        if not self._is_ours(name, version):
+            return False
+        del self.blobs[name], self._written[name], self._claims[name]
+        _raise(self.lost())
+        return True
 
     async def close(self) -> None:
         await asyncio.sleep(0)
 
-    def letters(self, fate: Fate | None = None, *, route: str = "") -> list[DeadLetter]:
-        """Return what is stored, in order of the blobs' names."""
-        names = sorted(
-            name
-            for name in self.blobs
-            if (fate is None or name.endswith(f".{fate}.json"))
-            and (not route or name.startswith(f"{route}/"))
-        )
-        return [letter for name in names for letter in decode(self.blobs[name])]
-
-    def put_raw(self, name: str, text: str) -> None:
+    def put_raw(self, name: str, text: str, written: datetime = NOON) -> None:
         """Store a blob that is no work of the relay."""
         self._writes += 1
         self.blobs[name] = text
-        self._versions[name] = self._writes
+        self._written[name] = (self._writes, written)
 
-    def _write(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
-        self.put_raw(name, encode(letters, route))
-        _raise(self.lost())
+    def break_claim(self, name: str) -> None:
+        """Let a claim be over, as when it ran out."""
+        self._claims.pop(name, None)
+
+    def _version(self, name: str) -> str:
+        return str(self._written.get(name, (0, NOON))[0])
 
     def _is_claimed(self, name: str) -> bool:
-        return self._claims.get(name, 0.0) > asyncio.get_running_loop().time()
+        return self._claims.get(name, (None, 0.0))[1] > asyncio.get_running_loop().time()
 
-    async def _answer(self) -> None:
+    def _is_ours(self, name: str, version: str) -> bool:
+        owner = self._claims.get(name, (None, 0.0))[0]
+        is_ours = self._is_claimed(name) and owner is _owner.get()
+        return is_ours and self._version(name) == version
+
+    async def _answer(self, call: str) -> None:
+        self.calls[call] += 1
         await asyncio.sleep(self.latency())
         _raise(self.faults())
+
+
+_PAGE = 500
+_owner: ContextVar[object] = ContextVar("owner", default=None)
+"""Who holds a claim: the task that has it, and those that it begins."""
+
+
+class MemoryDeadLetters(BlobDeadLetters):
+    """Dead letters over `MemoryBlobs`, whose attributes it shows.
+
+    Everything but the container is what runs in earnest.
+    """
+
+    def __init__(
+        self,
+        faults: Callable[[], DeliveryError | None] = lambda: None,
+        lost: Callable[[], DeliveryError | None] = lambda: None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.memory = MemoryBlobs(faults=faults, lost=lost)
+        super().__init__(self.memory, limits)
+
+    @property
+    def blobs(self) -> dict[str, str]:
+        return self.memory.blobs
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Let faults, lost answers and latency be the container's."""
+        to = self.memory if name in {"faults", "lost", "latency"} else self
+        object.__setattr__(to, name, value)
+
+    def letters(self, fate: Fate | None = None, *, route: str = "") -> list[DeadLetter]:
+        """Return what is stored, in order of the blobs' names."""
+        shelves = {name: shelf_of(name) for name in sorted(self.blobs)}
+        return [
+            letter
+            for name, shelf in shelves.items()
+            if fate in {None, shelf.fate} and route in {"", shelf.route}
+            for letter in decode(self.blobs[name])
+        ]
+
+    def put_raw(self, name: str, text: str) -> None:
+        """Store a blob that is no work of the relay."""
+        self.memory.put_raw(name, text)
+
+    def break_claim(self, name: str) -> None:
+        """Let a claim be over, as when it ran out."""
+        self.memory.break_claim(name)
 
 
 def _raise(error: DeliveryError | None, *, accepted: int = 0) -> None:

@@ -254,7 +254,6 @@ DISTRIBUTIONS = {
     "azure.storage.blob": "azure-storage-blob",
 }
 NOT_IMPORTED = {
-    "aiohttp": "the asynchronous transport of azure-core",
     "opentelemetry-sdk": "brings opentelemetry-api, and exports what it is told",
 }
 

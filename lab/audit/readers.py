@@ -175,7 +175,7 @@ async def _empty(receiver: ServiceBusReceiver, stream: str) -> list[Received]:
 async def read_dead_letters(
     blob_service: str, container: str, credential: AsyncTokenCredential, ca_file: str
 ) -> dict[str, set[Key]]:
-    """Return which events are kept as dead letters, by route: the first part of a blob's name.
+    """Return which events are kept as dead letters, by route: what a blob's name begins with.
 
     Raises:
         azure.core.exceptions.AzureError: storage refused.
@@ -187,7 +187,8 @@ async def read_dead_letters(
     async with client:
         async for name in client.list_blob_names():
             blob = await client.download_blob(name)
-            events = kept.setdefault(name.partition("/")[0], set())
+            route = name.partition("~")[0].removesuffix(".held")
+            events = kept.setdefault(route, set())
             for event in json.loads(await blob.readall()):
                 events.add((event["source"], event["id"]))
     return kept

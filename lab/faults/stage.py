@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -47,7 +48,7 @@ APP: Final = Path(__file__).parents[2]
 _SEED: Final = 7
 _FEW_TWINS: Final = Layout(1, 1, 3, 2)
 """Reading a session back costs most of a second."""
-_WAITING: Final = ".waiting.json"
+_HELD: Final = re.compile(r"[^~]*\.held~")
 _MALFORMED: Final = "_malformed"
 _EXPECTATIONS: Final = (
     Expectation(FAULTED, lambda _: True),
@@ -101,7 +102,7 @@ class LabStage:
             return False
         async with self._container(DEAD_LETTERS) as container:
             names = [name async for name in container.list_blob_names()]
-        return not any(name.endswith(_WAITING) for name in names)
+        return all(_HELD.match(name) for name in names)
 
     async def _checkpoints(self) -> dict[str, int]:
         """Read how far the host has come in each partition: the last number that is done."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from relay.dead_letters.letters import (
+from relay.dead_letters.letters import DeadLetter, DeadLetters, Kept, Listed, Parcel
+from relay.dead_letters.names import (
     MALFORMED_ROUTE,
-    DeadLetter,
-    DeadLetters,
     Fate,
-    Parcel,
+    Shelf,
     blob_name,
     held_name,
 )
@@ -17,7 +16,10 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Fate",
+    "Kept",
+    "Listed",
     "Parcel",
+    "Shelf",
     "blob_name",
     "held_name",
 ]

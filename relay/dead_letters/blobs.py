@@ -1,33 +1,37 @@
-"""Dead letters in Azure Blob storage."""
+"""A container of Azure Blob storage, of dead letters or of others'."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+import aiohttp
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
+    HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
 )
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import ContainerClient, LinearRetry
+from azure.storage.blob.aio import BlobPrefix, ContainerClient, LinearRetry
 
-from relay.dead_letters.letters import WAITING_SUFFIX, encode, lane_mark, lanes_of, unpack
+from relay.dead_letters.letters import Listed
 from relay.failures import DeliveryError
 from relay.formats.json_format import BATCH_TYPE
 from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
 from relay.sdk_errors import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 
     from azure.storage.blob.aio import BlobLeaseClient
 
-    from relay.dead_letters.letters import DeadLetter, Parcel
     from relay.identity import Identity
     from relay.settings import Container
 
@@ -41,10 +45,26 @@ _CALL: Final = 40
 """Seconds for a call with all its attempts, far below the host's `functionTimeout`."""
 _LEASE: Final = 60
 """Seconds after which a claim ends by itself; the longest that a lease may have."""
+_PRECONDITION_FAILED: Final = 412
+_PAGE: Final = 500
+"""Names in one answer to a listing: a page is all of it that is in memory."""
+_AT_ONCE: Final = 16
+"""Calls side by side for one portion."""
 
 
-class BlobDeadLetters:
-    """Keeps dead letters in a container, by the relay's own identity.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A blob as it was read; its version changes with every write."""
+
+    name: str
+    version: str
+    body: bytes
+
+
+class Blobs:
+    """The blobs of a container, by the relay's own identity.
+
+    Every method raises `DeliveryError` and nothing else.
 
     Args:
         container: which one.
@@ -62,79 +82,120 @@ class BlobDeadLetters:
         self._leases: dict[str, BlobLeaseClient] = {}
         self._resource = _resource(container)
 
-    async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
-        """Make a blob of letters durable; an older one of that name is overwritten."""
+    async def write(self, name: str, text: str) -> None:
+        """Make a blob durable; an older one of that name is overwritten."""
         async with self._call():
             await self._open().upload_blob(
-                name, encode(letters, route), overwrite=True, content_settings=_CONTENT
+                name, text, overwrite=True, content_settings=_CONTENT
             )
 
-    async def lanes(self, route: str) -> list[str]:
-        """Return the lanes of which something waits for a route, the longest waiting first."""
-        with self._translated():
-            names = self._open().list_blob_names(name_starts_with=f"{route}/")
-            return lanes_of([name async for name in names])
+    async def prefixes(self, start: str, delimiter: str) -> list[str]:
+        """Return what names that begin so have up to the next delimiter, each once."""
+        walk = self._open().walk_blobs(start, delimiter=delimiter, results_per_page=_PAGE)
+        pages, found = walk.by_page(), []
+        while (page := await self._page(pages)) is not None:
+            found += [item.name for item in page if isinstance(item, BlobPrefix)]
+        return found
 
-    async def waiting(self, route: str, lane: str) -> AsyncIterator[Parcel]:
-        """Yield what waits of a lane for a route, in order of arrival."""
-        mark = lane_mark(lane)
-        with self._translated():
-            async for name in self._open().list_blob_names(name_starts_with=f"{route}/"):
-                last = name.rpartition("/")[2]
-                if last.startswith(mark) and last.endswith(WAITING_SUFFIX):
-                    parcel = await self._read(name)
-                    if parcel is not None:
-                        yield parcel
+    async def listed(self, start: str) -> AsyncIterator[Listed]:
+        """Yield the blobs whose names begin so, in the names' order."""
+        listing = self._open().list_blobs(name_starts_with=start, results_per_page=_PAGE)
+        pages = listing.by_page()
+        while (page := await self._page(pages)) is not None:
+            for blob in page:
+                yield Listed(blob.name, blob.size, blob.last_modified)
 
-    async def _read(self, name: str) -> Parcel | None:
-        try:
-            blob = await self._open().download_blob(name)
-            stored = await blob.readall()
-        except ResourceNotFoundError:
-            return None  # redriven by another instance between the listing and now
-        return unpack(name, blob.properties.etag, stored)
+    async def _page(self, pages: AsyncIterator[Any]) -> list[Any] | None:
+        async with self._call():
+            page = await anext(pages, None)
+            return None if page is None else [item async for item in page]
 
-    @asynccontextmanager
-    async def claimed(self, parcel: Parcel) -> AsyncIterator[bool]:
-        """Claim a parcel by a lease on its blob; false if it is leased, changed or gone."""
-        lease = await self._lease(parcel)
-        if lease is None:
-            yield False
-            return
-        self._leases[parcel.name] = lease
-        try:
-            yield True
-        finally:
-            if self._leases.pop(parcel.name, None) is not None:
-                with suppress(AzureError):  # it runs out by itself
-                    await lease.release()
+    async def read(self, names: Iterable[str]) -> list[Stored]:
+        """Read blobs side by side; those that are gone by now are left out."""
+        found = await _few_at_once(self._read(name) for name in names)
+        return [stored for stored in found if stored is not None]
 
-    async def _lease(self, parcel: Parcel) -> BlobLeaseClient | None:
-        blob = self._open().get_blob_client(parcel.name)
+    async def _read(self, name: str) -> Stored | None:
         async with self._call():
             try:
-                return await blob.acquire_lease(
-                    _LEASE, etag=parcel.version, match_condition=MatchConditions.IfNotModified
+                blob = await self._open().download_blob(name)
+                return Stored(name, blob.properties.etag, await blob.readall())
+            except ResourceNotFoundError:
+                return None  # removed by somebody else between the listing and now
+
+    @asynccontextmanager
+    async def claimed(self, blobs: Sequence[tuple[str, str]]) -> AsyncIterator[int]:
+        """Claim blobs, by name and version, with leases: so many of the first ones are ours."""
+        mine: list[str] = []
+        try:
+            ours = await _few_at_once(self._claim(*blob, mine) for blob in blobs)
+            count = ours.index(False) if False in ours else len(ours)
+            await self._release(mine, [name for name, _ in blobs[count:]])
+            yield count
+        finally:
+            await self._release(mine, list(mine))
+
+    async def _claim(self, name: str, version: str, mine: list[str]) -> bool:
+        blob = self._open().get_blob_client(name)
+        async with self._call():
+            try:
+                lease = await blob.acquire_lease(
+                    _LEASE, etag=version, match_condition=MatchConditions.IfNotModified
                 )
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                return None
+                return False
+        self._leases[name] = lease
+        mine.append(name)
+        return True
 
-    async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
-        """Keep only these of a claimed parcel's letters."""
-        async with self._call():
-            await self._open().upload_blob(
-                parcel.name,
-                encode(letters, route),
-                overwrite=True,
-                content_settings=_CONTENT,
-                lease=self._leases[parcel.name],
-            )
+    async def _release(self, mine: list[str], names: Sequence[str]) -> None:
+        """Let go of those of these that are mine; what was removed needs no letting go."""
+        leases = [self._leases.pop(name, None) for name in names if name in mine]
+        mine[:] = [name for name in mine if name not in names]
+        await _few_at_once(self._let_go(lease) for lease in leases if lease is not None)
 
-    async def remove(self, parcel: Parcel) -> None:
-        """Remove a claimed parcel whose letters are all delivered."""
+    async def _let_go(self, lease: BlobLeaseClient) -> None:
+        with suppress(DeliveryError):  # it runs out by itself
+            async with self._call():
+                await lease.release()
+
+    async def overwrite(self, name: str, version: str, text: str) -> bool:
+        """Write a claimed blob anew; false, and nothing is written, if the claim was lost."""
+        lease = self._leases.get(name)
+        if lease is None:
+            return False
         async with self._call():
-            await self._open().delete_blob(parcel.name, lease=self._leases[parcel.name])
-        del self._leases[parcel.name]
+            try:
+                await self._open().upload_blob(
+                    name,
+                    text,
+                    overwrite=True,
+                    content_settings=_CONTENT,
+                    lease=lease,
+                    etag=version,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+            except HttpResponseError as error:
+                return _still_ours(error)
+        return True
+
+    async def remove(self, name: str, version: str) -> bool:
+        """Remove a claimed blob; false, and nothing is removed, if the claim was lost."""
+        lease = self._leases.get(name)
+        if lease is None:
+            return False
+        async with self._call():
+            try:
+                await self._open().delete_blob(
+                    name,
+                    lease=lease,
+                    etag=version,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+            except HttpResponseError as error:
+                return _still_ours(error)
+        self._leases.pop(name, None)
+        return True
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -151,7 +212,7 @@ class BlobDeadLetters:
                 retry_policy=LinearRetry(backoff=1, retry_total=2, random_jitter_range=1),
                 connection_timeout=_CONNECT,
                 read_timeout=_READ,
-                connection_verify=self._ca_file or True,
+                **_trusting(self._ca_file),
             )
         return self._client
 
@@ -171,6 +232,51 @@ class BlobDeadLetters:
             refusal = explain(reason, self._resource, self._identity.principal)
             detail = f"{self._resource.label}: {str(error) or type(error).__name__}"
             raise DeliveryError(reason, detail, refusal=refusal) from error
+
+
+def _trusting(ca_file: str | None) -> dict[str, Any]:
+    """Return how to trust a CA of one's own.
+
+    Told its file, azure-core would read it anew for every request, and aiohttp never use a
+    connection again, for it keeps one only for the same `SSLContext`.
+    """
+    if ca_file is None:
+        return {}
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file))
+    session = aiohttp.ClientSession(
+        connector=connector,
+        trust_env=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+    )
+    return {"transport": AioHttpTransport(session=session)}
+
+
+def _still_ours(error: HttpResponseError) -> bool:
+    """Say that a claim was lost, if that is what an error says; else raise it."""
+    if error.status_code == _PRECONDITION_FAILED or _code(error) == "BlobNotFound":
+        return False
+    raise error
+
+
+def _code(error: HttpResponseError) -> str:
+    code = getattr(error, "error_code", "")
+    return str(getattr(code, "value", code))
+
+
+async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
+    """Run calls side by side to their end, however the others fare; then raise what failed."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def placed(job: Coroutine[None, None, Result]) -> Result:
+        async with places:
+            return await job
+
+    done = await asyncio.gather(*map(placed, jobs), return_exceptions=True)
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in done if not isinstance(result, BaseException)]
 
 
 def _resource(container: Container) -> Resource:

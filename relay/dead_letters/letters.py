@@ -1,17 +1,8 @@
 """Dead letters: events that could not be delivered and why, as CloudEvents in Blob storage.
 
 A blob holds what failed together, as a CloudEvents JSON batch, each event whole with the
-reason in extension attributes. Its name says where it belongs in the order of arrival, so that
-a second delivery of the same batch overwrites it and adds nothing:
-
-    <container>/<route>/<yyyy>/<MM>/<dd>/<HH>/<lane>~<first>-<last>.<fate>.json
-
-with the hour in which the lane took in what the route wanted of the batch, and the sequence
-numbers between which that lies: a batch that is cut differently, by a host that no longer owns
-the lane, must not overwrite letters that it does not hold. The layout is the one of Azure
-Digital Twins' own dead letters, with the route in the endpoint's place. The fate is `waiting`
-(redriven when the destination answers) or `held` (the event itself is at fault: a person must
-look).
+reason in extension attributes. Its fate is `waiting` (redriven when the destination answers) or
+`held` (the event itself is at fault: a person must look).
 """
 
 from __future__ import annotations
@@ -19,23 +10,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import quote, unquote
 
+from relay.dead_letters.names import MALFORMED_ROUTE, Fate
 from relay.event import Event
 from relay.failures import Reason
 from relay.formats import json_format
 from relay.ingress import Arrival, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from relay.dead_letters.names import Shelf
     from relay.event import AttributeValue
-
-MALFORMED_ROUTE: Final = "_malformed"
-"""Stands in the route's place for messages that are no events; no route can be called so."""
 
 MALFORMED_TYPE: Final = "twinrelay.malformed"
 LONGEST_DETAIL: Final = 1024
@@ -56,16 +44,6 @@ _EXTENSIONS: Final = (
     "relayenqueued",
     _OWN,
 )
-
-
-class Fate(StrEnum):
-    """What is to become of a dead letter."""
-
-    WAITING = "waiting"
-    HELD = "held"
-
-
-WAITING_SUFFIX: Final = f".{Fate.WAITING}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +69,20 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A blob as a listing shows it.
+
+    Attributes:
+        size: in bytes.
+        written: when it was written last; every letter in it came before.
+    """
+
+    name: str
+    size: int
+    written: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
     """Dead letters as they are stored together.
 
@@ -105,62 +97,66 @@ class Parcel:
     letters: Sequence[DeadLetter]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept already of a batch that may come a second time.
+
+    Attributes:
+        places: of its events that other blobs hold, as `Arrival.place` has them.
+        goes_on: whether events behind the batch are kept too, so that the next may be as well.
+    """
+
+    places: frozenset[tuple[str, int, int]]
+    goes_on: bool
+
+
 class DeadLetters(Protocol):
     """Where dead letters are durable; every method raises `DeliveryError` and nothing else."""
 
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         """Make a blob of letters durable; an older one of that name is overwritten."""
 
-    async def lanes(self, route: str) -> list[str]:
-        """Return the lanes of which something waits for a route, the longest waiting first."""
+    async def kept(self, name: str, batch: Sequence[Arrival]) -> Kept:
+        """Return what of a batch is kept for its route, whatever its fate, but in this blob."""
 
-    def waiting(self, route: str, lane: str) -> AsyncIterator[Parcel]:
-        """Yield what waits of a lane for a route, in order of arrival."""
+    async def shelves(self) -> list[Shelf]:
+        """Return every route and fate for which something is kept."""
 
-    def claimed(self, parcel: Parcel) -> AbstractAsyncContextManager[bool]:
-        """Claim a parcel for as long as the context lasts; false if somebody else has it.
+    async def lanes(self, shelf: Shelf) -> list[str]:
+        """Return the lanes of which something is kept on a shelf."""
 
-        False too if it was written or removed since it was read. A claim whose owner dies ends
-        by itself within a minute.
+    def portions(
+        self, shelf: Shelf, lane: str, wanted: Callable[[Listed], bool] = lambda _: True
+    ) -> AsyncIterator[list[Parcel]]:
+        """Yield what is kept of a lane, in order of arrival, in portions that fit in memory.
+
+        The first portion is one parcel, and those behind it grow. Blobs that are not `wanted`
+        are passed over unread.
         """
 
-    async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> None:
-        """Keep only these of a claimed parcel's letters."""
+    def claimed(
+        self, parcels: Sequence[Parcel]
+    ) -> AbstractAsyncContextManager[Sequence[Parcel]]:
+        """Claim the first of these parcels, up to one that isn't free, while the context lasts.
 
-    async def remove(self, parcel: Parcel) -> None:
-        """Remove a claimed parcel whose letters are all delivered."""
+        Not free is one that somebody else has, or that was written or removed since it was
+        read. A claim whose owner dies ends by itself within a minute.
+        """
+
+    async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> bool:
+        """Keep only these of a claimed parcel's letters; false if the claim was lost.
+
+        Nothing is changed then, since somebody else may have the parcel meanwhile.
+        """
+
+    async def remove(self, parcel: Parcel) -> bool:
+        """Remove a claimed parcel whose letters are all delivered; false if the claim was lost.
+
+        Nothing is removed then.
+        """
 
     async def close(self) -> None:
         """Let go of connections."""
-
-
-def blob_name(route: str, batch: Sequence[Arrival], fate: Fate) -> str:
-    """Return the name of the blob for letters of a batch: what came on one lane together."""
-    first, last = batch[0], batch[-1]
-    numbers = f"{first.sequence:020d}-{last.sequence:020d}"
-    hour = f"{first.enqueued:%Y/%m/%d/%H}"
-    return f"{route}/{hour}/{lane_mark(first.lane)}{numbers}.{fate}.json"
-
-
-def held_name(waiting: str, first: Arrival) -> str:
-    """Return the name of the blob for letters of `waiting` that turn out to be at fault.
-
-    It differs from every name that `blob_name` gives: nothing held may be overwritten.
-    """
-    stem = waiting.removesuffix(f".{Fate.WAITING}.json")
-    return f"{stem}-{first.sequence:020d}.{first.part}.{Fate.HELD}.json"
-
-
-def lane_mark(lane: str) -> str:
-    """Return how the names of a lane's blobs begin, after the hour."""
-    return quote(lane, safe="").replace("~", "%7E").replace("%", "=") + "~"
-
-
-def lanes_of(names: Iterable[str]) -> list[str]:
-    """Return the lanes of waiting blobs by their names, each once, in the names' order."""
-    waiting = (name.rpartition("/")[2] for name in names if name.endswith(WAITING_SUFFIX))
-    marks = dict.fromkeys(last.partition("~")[0] for last in waiting)
-    return [unquote(mark.replace("=", "%")) for mark in marks]
 
 
 def encode(letters: Sequence[DeadLetter], route: str) -> str:

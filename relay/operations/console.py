@@ -45,8 +45,9 @@ def err() -> Console:
 
 
 def say_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object, whole in a line."""
+    """Print one JSON object, whole in a line, at once: somebody may wait for it."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def give_up(message: str, *, as_json: bool, code: int = UNUSABLE) -> NoReturn:

@@ -53,3 +53,14 @@ def test_apart_tells_of_the_healthy_route_beside_one_in_trouble() -> None:
         assert {"median", "worst"} == row["accepted"].keys() == row["settled"].keys()
         assert {"accepted", "settled"} == row["ratios"].keys()
         assert row["settled"]["worst"] >= row["accepted"]["median"] > 0
+
+
+def test_redrive_shows_memory_and_speed_of_a_backlog_and_the_gain_of_portions() -> None:
+    sizes = ["--letters", "40", "--single", "0", "--away", "10", "--partitions", "1"]
+
+    rows = printed("redrive", *sizes)
+
+    assert ["40 letters", "one by one, away", "in portions, away"] == [x["case"] for x in rows]
+    assert [40, 10, 10] == [row["letters"] for row in rows]
+    assert all(row["per_second"] > 0 and row["memory_grew_mib"] >= 0 for row in rows)
+    assert rows[-1]["gain"] > 0

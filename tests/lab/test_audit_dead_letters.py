@@ -27,9 +27,9 @@ def event(number: int) -> dict[str, object]:
 
 
 BLOBS = {
-    "changes/2026/01/05/08/a.waiting.json": [event(1), event(2)],
-    "changes/2026/01/05/09/b.waiting.json": [event(2), event(3)],
-    "alarms/2026/01/05/08/c.json": [event(1)],
+    "changes~hub=2F0/2026/01/05/08/a.json": [event(1), event(2)],
+    "changes.held~hub=2F1/2026/01/05/09/b.json": [event(2), event(3)],
+    "alarms~hub=2F0/2026/01/05/08/c.json": [event(1)],
 }
 
 

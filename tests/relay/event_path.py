@@ -10,6 +10,7 @@ from relay.event import Event
 from relay.ingress import Arrival
 from relay.observer import Fact
 from relay.redrive import Redrive
+from relay.resending import Resender
 from relay.routing import Route
 from relay.sending import Patience, Sender
 from tests.fakes import NOON, MemoryDeadLetters, MemorySink, an_arrival, an_event
@@ -44,9 +45,10 @@ class EventPath:
     def another_process(self) -> Delivery:
         """Build a delivery over the same sinks and the same Blob."""
         observe = self.facts.append
-        redrive = Redrive(
-            Sender(self.sinks, observe, ONE_ATTEMPT), self.dead_letters, observe, lambda: NOON
+        resender = Resender(
+            Sender(self.sinks, observe, ONE_ATTEMPT), self.dead_letters, lambda: NOON
         )
+        redrive = Redrive(resender, self.dead_letters, observe)
         sender = Sender(self.sinks, observe, PATIENCE)
         return Delivery(self.routes, sender, self.dead_letters, redrive, observe, lambda: NOON)
 

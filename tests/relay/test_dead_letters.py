@@ -7,8 +7,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.dead_letters import MALFORMED_ROUTE, DeadLetter, Fate, blob_name, held_name
-from relay.dead_letters.letters import LONGEST_DETAIL, decode, encode, lane_mark, unpack
+from relay.dead_letters import (
+    MALFORMED_ROUTE,
+    DeadLetter,
+    Fate,
+    Shelf,
+    blob_name,
+    held_name,
+)
+from relay.dead_letters.letters import LONGEST_DETAIL, decode, encode, unpack
+from relay.dead_letters.names import BlobName, parse, shelf_of
 from relay.event import Event
 from relay.failures import Reason
 from relay.ingress import Arrival, Malformed
@@ -149,8 +157,7 @@ def test_a_blob_is_named_by_route_hour_lane_and_what_arrived_together() -> None:
     batch = [an_arrival(lane="twin-events/3", sequence=n) for n in (41, 42, 57)]
 
     assert blob_name("alarms", batch, Fate.WAITING) == (
-        "alarms/2026/03/05/12/twin-events=2F3~00000000000000000041-00000000000000000057"
-        ".waiting.json"
+        "alarms~twin-events=2F3/2026/03/05/12/00000000000000000057-00000000000000000041.json"
     )
 
 
@@ -177,7 +184,7 @@ def test_no_lane_takes_anothers_letters_for_its_own(
     lane: str, other: str, sequence: int
 ) -> None:
     name = blob_name("r", [an_arrival(lane=other, sequence=sequence)], Fate.WAITING)
-    is_taken = name.rpartition("/")[2].startswith(lane_mark(lane))
+    is_taken = name.startswith(Shelf("r").lane_prefix(lane))
 
     assert (lane == other) is is_taken
 
@@ -195,7 +202,45 @@ def test_what_a_redrive_holds_overwrites_nothing_that_is_held_already() -> None:
 
     assert len(names) == 2
     assert blob_name("r", batch, Fate.HELD) not in names
-    assert all(name.endswith(".held.json") for name in names)
+    assert all(shelf_of(name) == Shelf("r", Fate.HELD) for name in names)
+    assert all(parse(name) is not None for name in names)
+
+
+@given(TEXT, st.lists(st.integers(0, 2**63 - 1), min_size=1), TIMES, st.sampled_from(Fate))
+@example("..", [0], NOON, Fate.HELD)
+def test_a_name_tells_what_it_was_made_of(
+    lane: str, numbers: list[int], enqueued: datetime, fate: Fate
+) -> None:
+    batch = [Arrival(lane, n, 0, enqueued, an_event()) for n in sorted(numbers)]
+
+    name = blob_name("r", batch, fate)
+
+    hour = enqueued.replace(minute=0, second=0, microsecond=0)
+    shelf = Shelf("r", fate)
+    assert parse(name) == BlobName(shelf, lane, hour, min(numbers), max(numbers))
+    assert shelf.lane(shelf.lane_prefix(lane)) == lane
+    assert name.startswith(shelf.prefix)
+    assert not any(folder.endswith(".") for folder in name.split("/"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "x", "alarms/2026/03/05/12/x.json", "r~l/2026/13/05/12/{0}-{0}.json", "r~l/x.json"],
+)
+def test_a_name_that_is_none_of_ours_tells_nothing(name: str) -> None:
+    assert parse(name.format("0" * 20)) is None
+
+
+def test_what_comes_again_cut_differently_stands_behind_what_was_settled_before() -> None:
+    """Of such a batch, what was not settled before lies behind everything that was."""
+    settled = [[1, 2, 3], [4], [5, 6]]
+    again = [2, 3, 4, 5, 6, 7]
+    names = [
+        blob_name("r", [an_arrival(sequence=n) for n in batch], Fate.WAITING)
+        for batch in [*settled, again]
+    ]
+
+    assert names == sorted(names)
 
 
 def a_letter(reason: Reason = Reason.TIMEOUT, *, detail: str = "no answer") -> DeadLetter:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from relay.dead_letters import DeadLetter, Fate, Parcel, blob_name
+from relay.dead_letters import DeadLetter, Fate, Parcel, Shelf, blob_name
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.routing import key
@@ -20,6 +20,8 @@ from tests.fakes import (
 )
 from tests.relay.event_path import ids
 from tests.virtual_time import in_virtual_time
+
+NAME = blob_name("r", [an_arrival(lane="l", sequence=1)], Fate.WAITING)
 
 
 async def test_a_sink_accepts_a_stream_in_the_order_of_its_sending() -> None:
@@ -88,8 +90,8 @@ async def test_opening_fails_as_sending_does_and_may_be_tried_again() -> None:
 async def test_a_blob_of_the_same_name_is_overwritten() -> None:
     blobs = MemoryDeadLetters()
 
-    await blobs.put("r/l~1.waiting.json", [a_letter(1), a_letter(2)], "r")
-    await blobs.put("r/l~1.waiting.json", [a_letter(2)], "r")
+    await blobs.put(NAME, [a_letter(1), a_letter(2)], "r")
+    await blobs.put(NAME, [a_letter(2)], "r")
 
     assert [letter.arrival.sequence for letter in blobs.letters()] == [2]
 
@@ -107,57 +109,58 @@ async def test_what_waits_comes_by_route_and_lane_in_order_of_arrival() -> None:
         letters = [a_letter(sequence, lane)]
         await blobs.put(blob_name(route, [x.arrival for x in letters], fate), letters, route)
 
-    assert sequences([parcel async for parcel in blobs.waiting("a", "hub/0")]) == [2, 9, 10]
-    assert await blobs.lanes("a") == ["hub/0", "hub/1"]
+    assert sequences(await parcels(blobs, "a", "hub/0")) == [2, 9, 10]
+    assert await blobs.lanes(Shelf("a")) == ["hub/0", "hub/1"]
 
 
 async def test_a_parcel_removed_and_written_anew_is_another_one() -> None:
     blobs = MemoryDeadLetters()
-    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
-    (stale,) = [parcel async for parcel in blobs.waiting("r", "l")]
-    async with blobs.claimed(stale):
+    await blobs.put(NAME, [a_letter(1)], "r")
+    (stale,) = await parcels(blobs, "r", "l")
+    async with blobs.claimed([stale]):
         await blobs.remove(stale)
-    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
+    await blobs.put(NAME, [a_letter(1)], "r")
 
-    async with blobs.claimed(stale) as is_ours:
-        assert not is_ours
+    async with blobs.claimed([stale]) as ours:
+        assert not ours
 
 
 @in_virtual_time
 async def test_a_claim_whose_owner_died_ends_by_itself() -> None:
     blobs = MemoryDeadLetters()
-    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
-    (parcel,) = [parcel async for parcel in blobs.waiting("r", "l")]
-    owner = blobs.claimed(parcel)
+    await blobs.put(NAME, [a_letter(1)], "r")
+    (parcel,) = await parcels(blobs, "r", "l")
+    owner = blobs.claimed([parcel])
     assert await owner.__aenter__()
 
-    async with blobs.claimed(parcel) as is_ours:
-        assert not is_ours
+    async with blobs.claimed([parcel]) as ours:
+        assert not ours
     await asyncio.sleep(CLAIM_SECONDS)
-    async with blobs.claimed(parcel) as is_ours:
-        assert is_ours
+    async with blobs.claimed([parcel]) as ours:
+        assert ours
 
 
 async def test_a_parcel_removed_after_the_listing_is_passed_over() -> None:
     blobs = MemoryDeadLetters()
-    await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
-    await blobs.put("r/2.waiting.json", [a_letter(2)], "r")
-    waiting = blobs.waiting("r", "l")
-    parcels = [await anext(waiting)]
-    blobs.blobs.pop("r/2.waiting.json")
+    await blobs.put(NAME, [a_letter(1)], "r")
+    await blobs.put("r~l/x.json", [a_letter(2)], "r")
+    portions = blobs.portions(Shelf("r"), "l")
+    found = await anext(portions)
+    blobs.blobs.pop("r~l/x.json")
 
-    parcels += [parcel async for parcel in waiting]
+    async for portion in portions:
+        found += portion
 
-    assert sequences(parcels) == [1]
+    assert sequences(found) == [1]
 
 
 async def test_blob_fails_as_it_is_told() -> None:
     blobs = MemoryDeadLetters(faults=always(Reason.FORBIDDEN))
 
     with pytest.raises(DeliveryError, match="forbidden"):
-        await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
+        await blobs.put(NAME, [a_letter(1)], "r")
     with pytest.raises(DeliveryError, match="forbidden"):
-        await anext(blobs.waiting("r", "l"))
+        await anext(blobs.portions(Shelf("r"), "l"))
     assert blobs.blobs == {}
 
 
@@ -165,7 +168,7 @@ async def test_blob_that_loses_an_answer_has_written() -> None:
     blobs = MemoryDeadLetters(lost=failing(Reason.TIMEOUT))
 
     with pytest.raises(DeliveryError, match="timeout"):
-        await blobs.put("r/l~1.waiting.json", [a_letter(1)], "r")
+        await blobs.put(NAME, [a_letter(1)], "r")
 
     assert [letter.arrival.sequence for letter in blobs.letters()] == [1]
 
@@ -184,3 +187,8 @@ def a_letter(sequence: int, lane: str = "hub/0") -> DeadLetter:
 
 def sequences(parcels: list[Parcel]) -> list[int]:
     return [letter.arrival.sequence for parcel in parcels for letter in parcel.letters]
+
+
+async def parcels(blobs: MemoryDeadLetters, route: str, lane: str) -> list[Parcel]:
+    portions = blobs.portions(Shelf(route), lane)
+    return [parcel async for portion in portions for parcel in portion]

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from relay.operations.cli import app
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = {
@@ -83,3 +86,26 @@ def test_unusable_settings_are_all_said_with_exit_code_2() -> None:
 
     assert done.returncode == 2
     assert "INGRESS_EVENT_HUB: it is missing" in json.loads(done.stdout)["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["redrive", "--reason", "forbiden"], "'forbiden' is no reason"),
+        (["list", "--fate", "lost"], "'lost' is no fate: there are waiting, held"),
+        (["redrive", "--since", "yesterday"], "is no time"),
+        (["redrive", "--to", "all-of-it"], "--to needs --route"),
+        (["redrive", "--route", "x", "--to", "y"], "there are the routes all-of-it"),
+        (["redrive", "--adt", "https://x/y?sig=abc"], "never by a SAS"),
+        (["redrive", "--adt", "adt", "--reason", "timeout"], "have no reason"),
+        (["show", "--after", "x"], "is no place that a page named"),
+        (["purge"], "needs --yes"),
+    ],
+)
+def test_arguments_of_no_use_are_refused_with_exit_code_2(
+    arguments: list[str], complaint: str
+) -> None:
+    done = CliRunner().invoke(app, ["dead-letters", *arguments, "--json"], env=SETTINGS)
+
+    assert done.exit_code == 2
+    assert complaint in json.loads(done.stdout)["error"]
