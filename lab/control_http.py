@@ -139,6 +139,21 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/event-grid/heal": _command(Control.heal_topic, topic=str),
     "/event-grid/tokens/spoil": _command(Control.spoil_webhook_tokens, what=str),
     "/event-grid/tokens/mend": _command(Control.mend_webhook_tokens),
+    "/traffic/delay": _command(
+        Control.delay_traffic, "jitter way", place=str, seconds=float, jitter=float, way=str
+    ),
+    "/traffic/limit": _command(
+        Control.limit_traffic, "way", place=str, bytes_per_second=int, way=str
+    ),
+    "/traffic/slice": _command(
+        Control.slice_traffic, "seconds way", place=str, size=int, seconds=float, way=str
+    ),
+    "/traffic/swallow": _command(Control.swallow_traffic, "way", place=str, way=str),
+    "/traffic/lose": _command(Control.lose_traffic, place=str, seconds=float, every=float),
+    "/traffic/reset": _command(Control.reset_traffic, "after", place=str, after=float),
+    "/traffic/close-slowly": _command(Control.close_slowly, place=str, seconds=float),
+    "/traffic/down": _command(Control.take_down, place=str),
+    "/traffic/clear": _command(Control.clear_traffic, place=str),
 }
 """Everything that can be done, by its path."""
 

@@ -77,6 +77,7 @@ class Storage:
         account: its name.
         resource_id: its ARM id.
         azurite: the process behind it.
+        server: where it listens.
     """
 
     def __init__(
@@ -98,14 +99,14 @@ class Storage:
         self._session: aiohttp.ClientSession | None = None
         app = web.Application(client_max_size=_BATCH_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._server = HttpServer(
+        self.server = HttpServer(
             "storage", app, address=address, port=port, tls=server_context(tls)
         )
 
     @property
     def url(self) -> str:
         """Return the account's address, as `blobServiceUri` wants it."""
-        return f"{self._server.url}/{self.account}"
+        return f"{self.server.url}/{self.account}"
 
     def container_id(self, container: str) -> str:
         """Return the ARM id of a container: the narrowest scope of a role."""
@@ -121,14 +122,14 @@ class Storage:
         await self.azurite.start()
         try:
             self._session = self._new_session()
-            await self._server.start()
+            await self.server.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Listen no longer and end Azurite; every blob is forgotten."""
-        await self._server.stop()
+        await self.server.stop()
         if self._session is not None:
             await self._session.close()
             self._session = None
