@@ -150,6 +150,27 @@ class Control:
         """Bring back an entity that was disabled or deleted."""
         self._azure.broker.faults.restore(*self._place(namespace, entity))
 
+    def recreate(self, namespace: str, hub: str, partitions: int) -> str:
+        """Replace a hub by an empty one of that name, with so many partitions.
+
+        Returns the name under which the old one can still be read, to count what it got.
+
+        Raises:
+            UnknownNameError: no such hub.
+            ValueError: a hub has at least one partition.
+        """
+        name, entity = self._hub(namespace, hub)
+        return self._azure.broker.faults.recreate(name, entity, _some(partitions))
+
+    def add_partitions(self, namespace: str, hub: str, count: int) -> None:
+        """Add partitions to a hub while it is in use, as its dearer tiers allow.
+
+        Raises:
+            UnknownNameError: no such hub.
+        """
+        name, entity = self._hub(namespace, hub)
+        self._azure.broker.faults.add_partitions(name, entity, _some(count))
+
     def freeze(self, namespace: str) -> None:
         """Let the namespace take bytes and answer nothing."""
         self._azure.broker.faults.freeze(self._namespace(namespace))
@@ -173,30 +194,42 @@ class Control:
     # Storage
 
     def refuse_storage(
-        self, status: int, code: str, times: int | None = None, container: str = ""
+        self,
+        status: int,
+        code: str,
+        times: int | None = None,
+        container: str = "",
+        acts: str = "",
     ) -> None:
         """Let storage, or one container, answer with this status and error code.
 
+        `acts` names the kinds of requests that it concerns, such as `write lease`: `read`,
+        `write`, `delete`, `lease`; all where none is named.
+
         Raises:
             UnknownNameError: no such container.
+            ValueError: no such kind of requests.
         """
-        self._azure.storage.refuse(status, code, times, self._container(container))
+        known = self._container(container)
+        self._azure.storage.refuse(status, code, times, known, acts.split())
 
-    def silence_storage(self, container: str = "") -> None:
+    def silence_storage(self, container: str = "", acts: str = "") -> None:
         """Let storage, or one container, take requests and answer none.
 
         Raises:
             UnknownNameError: no such container.
+            ValueError: no such kind of requests.
         """
-        self._azure.storage.stop_answering(self._container(container))
+        self._azure.storage.stop_answering(self._container(container), acts.split())
 
-    def delay_storage(self, seconds: float, container: str = "") -> None:
+    def delay_storage(self, seconds: float, container: str = "", acts: str = "") -> None:
         """Let storage, or one container, take its time.
 
         Raises:
             UnknownNameError: no such container.
+            ValueError: no such kind of requests.
         """
-        self._azure.storage.slow(seconds, self._container(container))
+        self._azure.storage.slow(seconds, self._container(container), acts.split())
 
     def allow_storage(self) -> None:
         """Let storage do everything right again."""
@@ -426,6 +459,13 @@ class Control:
     def _namespace(self, name: str) -> str:
         return self._azure.namespace(name).name
 
+    def _hub(self, namespace: str, hub: str) -> tuple[str, str]:
+        found = self._azure.namespace(namespace)
+        known = [each.name for each in found.entities if isinstance(each, Hub)]
+        if hub not in known:
+            raise UnknownNameError(f"hub of {namespace}", hub, known)
+        return found.name, hub
+
     def _container(self, name: str) -> str:
         if name and name not in self._azure.plan.containers:
             raise UnknownNameError("container", name, self._azure.plan.containers)
@@ -475,6 +515,7 @@ def _told(fault: HttpFault | None) -> dict[str, object] | None:
         "seconds": fault.seconds,
         "below": fault.below,
         "silent": fault.silent,
+        "acts": sorted(fault.acts),
         "times": fault.times,
     }
     return {name: value for name, value in said.items() if value}

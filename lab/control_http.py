@@ -97,6 +97,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/disable": _command(Control.disable, namespace=str, entity=str),
     "/delete": _command(Control.delete, namespace=str, entity=str),
     "/restore": _command(Control.restore, namespace=str, entity=str),
+    "/recreate": _command(Control.recreate, namespace=str, hub=str, partitions=int),
+    "/partitions/add": _command(Control.add_partitions, namespace=str, hub=str, count=int),
     "/freeze": _command(Control.freeze, namespace=str),
     "/thaw": _command(Control.thaw, namespace=str),
     "/cut": _command(Control.cut, namespace=str),
@@ -104,15 +106,18 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/heal": _command(Control.heal, namespace=str),
     "/storage/refuse": _command(
         Control.refuse_storage,
-        "times container",
+        "times container acts",
         status=int,
         code=str,
         times=int,
         container=str,
+        acts=str,
     ),
-    "/storage/silence": _command(Control.silence_storage, "container", container=str),
+    "/storage/silence": _command(
+        Control.silence_storage, "container acts", container=str, acts=str
+    ),
     "/storage/delay": _command(
-        Control.delay_storage, "container", seconds=float, container=str
+        Control.delay_storage, "container acts", seconds=float, container=str, acts=str
     ),
     "/storage/allow": _command(Control.allow_storage),
     "/event-grid/subscribe": _command(
