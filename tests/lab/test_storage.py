@@ -414,7 +414,7 @@ async def test_a_fault_may_concern_one_kind_of_requests_only(
     calls = {
         "lease": lambda: blob.acquire_lease(-1, lease_id=str(uuid.uuid4())),
         "read": blob.get_blob_properties,
-        "write": lambda: container.upload_blob("b", b"y"),
+        "write": lambda: container.upload_blob("b", b"y", overwrite=True),
         "delete": lambda: container.delete_blob("c"),
     }
     refused = []
