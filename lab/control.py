@@ -187,6 +187,10 @@ class Control:
         """Force-detach every link to an entity, or to all of the namespace."""
         self._azure.broker.faults.detach_links(*self._place(namespace, entity))
 
+    def expire_idle(self, namespace: str) -> None:
+        """Force-detach every link of the namespace as one that was idle for too long."""
+        self._azure.broker.faults.expire_idle_links(self._namespace(namespace))
+
     def heal(self, namespace: str) -> None:
         """Let the namespace do everything right again."""
         self._azure.broker.faults.heal(self._namespace(namespace))

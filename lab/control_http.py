@@ -103,6 +103,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/thaw": _command(Control.thaw, namespace=str),
     "/cut": _command(Control.cut, namespace=str),
     "/detach": _command(Control.detach, "entity", namespace=str, entity=str),
+    "/idle": _command(Control.expire_idle, namespace=str),
     "/heal": _command(Control.heal, namespace=str),
     "/storage/refuse": _command(
         Control.refuse_storage,

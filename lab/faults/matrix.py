@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lab.faults.runner import Stage
     from lab.faults.screen import Screen
 
-SIDE_BY_SIDE: Final = 2
+SIDE_BY_SIDE: Final = 3
+"""A case waits most of its time."""
 
 type OpenStage = Callable[[Kind], AbstractAsyncContextManager[Stage]]
 
@@ -74,4 +75,4 @@ async def _play(each: Round, open_stage: OpenStage, script: Script) -> Result:
             return await play(each.case, each.kind, stage, script)
     except Exception as error:  # noqa: BLE001 - a case that breaks must not hide the others
         problem = f"{type(error).__name__}: {error}"
-        return Result(each.case.name, each.kind, problems=(problem,))
+        return Result(each.case.name, each.kind, family=each.case.family, problems=(problem,))

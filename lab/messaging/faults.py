@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from lab.messaging.event_hubs import EventHubs
@@ -126,6 +127,13 @@ class Faults:
                 f"{tracking('lab')}",
             ),
         )
+
+    def expire_idle_links(self, namespace: str) -> None:
+        """Detach the links that are open now as if they had carried nothing for too long."""
+        site = self._sites[namespace]
+        site.trouble.struck += sum(1 for _ in site.links())
+        for connection in tuple(site.connections):
+            connection.expire_links(math.inf)
 
     def disable(self, namespace: str, entity: str) -> None:
         """Switch an entity off; its links are detached."""

@@ -71,7 +71,7 @@ class FakeStage:
         self.done.append("audit")
         return self.report, self.malformed_lost
 
-    async def worst_delay(self, since: float) -> float | None:
+    def worst_delay(self, since: float) -> float | None:
         assert since > 0
         return 0.25
 
