@@ -32,18 +32,20 @@ class Round:
     kind: Kind
 
 
-def choose(cases: Iterable[Case], *, quick: bool = False, words: str = "") -> list[Round]:
+def choose(
+    cases: Iterable[Case], *, quick: bool = False, words: Sequence[str] = ()
+) -> list[Round]:
     """Return the rounds to play, in the order of the list.
 
     Args:
         cases: all there are.
         quick: only the representative fifth.
-        words: only cases whose name holds these.
+        words: only cases whose name holds any of these.
     """
     return [
         Round(case, kind)
         for case in cases
-        if words.lower() in case.name.lower()
+        if not words or any(some.lower() in case.name.lower() for some in words)
         for kind in (case.quick if quick else case.applies_to)
     ]
 

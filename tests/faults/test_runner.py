@@ -297,9 +297,9 @@ def test_cases_are_chosen_by_words_and_the_quick_ones_are_about_a_fifth() -> Non
     assert 0.15 < len(quick) / len(everything) < 0.25
     assert {each.kind for each in quick} == set(EVERYWHERE)
     assert {"worker killed during a redrive"} == {
-        each.case.name for each in matrix.choose(CASES, words="During a REDRIVE")
+        each.case.name for each in matrix.choose(CASES, words=["During a REDRIVE"])
     }
-    assert [] == matrix.choose(CASES, words="no such thing")
+    assert [] == matrix.choose(CASES, words=["no such thing"])
 
 
 def test_no_two_cases_have_the_same_name_and_quick_ones_apply() -> None:
