@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from relay.operations import routes
+from relay.operations import probe, routes
 
 app: Final = typer.Typer(
     name="python -m relay", no_args_is_help=True, pretty_exceptions_enable=False
@@ -23,3 +23,4 @@ def relay() -> None:
 
 
 app.command("routes")(routes.command)
+app.command("probe")(probe.command)
