@@ -38,7 +38,7 @@ from relay.operations.probing.tally import Sent, Tally, Verdict
 from relay.settings import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from relay.operations.probing.readers import Reader
 
@@ -171,7 +171,8 @@ async def _probe(
         ]
         tasks.append(asyncio.create_task(_tell(sent, tallies)))
         await ingress.send(run, pace, sent, _stopped_by_signal(), _say)
-        await _until_all_arrived(tallies.values(), sent, wait)
+        if not await _all_arrive(tallies.values(), sent, wait):
+            await _say_what_is_wrong(reading)
         await _end(tasks)
     finally:
         await ingress.close()
@@ -201,12 +202,24 @@ async def _tell(sent: Sent, tallies: Mapping[Place, Tally]) -> None:
         _say(f"sent {len(sent.accepted)}, arrived: {arrived}")
 
 
-async def _until_all_arrived(tallies: Any, sent: Sent, seconds: float) -> None:
-    until = asyncio.get_running_loop().time() + seconds
-    while asyncio.get_running_loop().time() < until:
-        if all(tally.has_all(sent.accepted) for tally in tallies):
-            return
+async def _all_arrive(tallies: Iterable[Tally], sent: Sent, seconds: float) -> bool:
+    """Wait until everything has arrived, and tell whether it has."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + seconds
+    while not (arrived := all(tally.has_all(sent.accepted) for tally in tallies)):
+        if clock() >= until:
+            break
         await asyncio.sleep(_LOOK)
+    return arrived
+
+
+async def _say_what_is_wrong(reading: Sequence[Reader]) -> None:
+    """Say why a destination could not be read, if that is why something is missing."""
+    for checked in await asyncio.gather(
+        *(each.check() for each in reading), return_exceptions=True
+    ):
+        if checked is not None:
+            _say(str(checked))
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from azure.eventhub import TransportType
 from azure.eventhub.aio import EventHubConsumerClient
 
 from relay.failures import DeliveryError, Reason
 from relay.operations.probing.access import CALL
-from relay.sinks.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
     from azure.eventhub import EventData
     from azure.eventhub.aio import PartitionContext
 
     from relay.operations.probing.access import Access
     from relay.operations.probing.run import Run
     from relay.operations.probing.tally import Tally
-
-type Take = Callable[[PartitionContext, list[EventData]], Awaitable[None]]
 
 _BEGINNING: Final = "-1"
 
@@ -40,9 +34,6 @@ class HubReader:
     async def check(self) -> None:
         """Ask for the hub's ends, then open a link by the consumer group.
 
-        With retries, the SDK says nothing of a consumer group that is missing; without, it
-        does, within a second.
-
         Raises:
             DeliveryError: the hub or the group can't be read.
         """
@@ -51,32 +42,31 @@ class HubReader:
             async with asyncio.timeout(CALL), self._client() as client:
                 for partition in await client.get_partition_ids():
                     state = await client.get_partition_properties(partition)
-                    empty = state["is_empty"]
-                    last = state["last_enqueued_sequence_number"]
-                    self._positions[partition] = _BEGINNING if empty else last
+                    end = state["last_enqueued_sequence_number"]
+                    begin = _BEGINNING if state["is_empty"] else end
+                    self._positions.setdefault(partition, begin)
         try:
-            async with asyncio.timeout(CALL):
-                await self._open_link(next(iter(self._positions)))
+            await self._open_link(next(iter(self._positions)))
         except DeliveryError as error:
             raise self._named(error) from error
 
     async def _open_link(self, partition: str) -> None:
-        """Return when a link of the group is open: the SDK then tells that nothing came."""
-        is_open = asyncio.Event()
+        """Open a link of the group and close it.
 
-        async def take(_: PartitionContext, __: list[EventData]) -> None:
-            is_open.set()
-
-        async with self._receiving(partition, take) as broken:
-            opened: asyncio.Future[object] = asyncio.ensure_future(is_open.wait())
-            both: list[asyncio.Future[object]] = [
-                opened,
-                cast("asyncio.Future[object]", broken),
-            ]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            opened.cancel()
-            if broken.done():
-                broken.result()
+        It takes what is not public of the SDK: whose public `receive` tries for ever, and tells
+        nobody, as long as its link is refused (azure-eventhub 5.15, `_receive_task`).
+        """
+        with self._access.told():
+            async with asyncio.timeout(CALL), self._client() as client:
+                consumer = client._create_consumer(  # noqa: SLF001
+                    self._access.place.reader, partition, "@latest", _ignore
+                )
+                try:
+                    await consumer._open()  # noqa: SLF001
+                except Exception as error:
+                    raise await consumer._handle_exception(error) from error  # noqa: SLF001
+                finally:
+                    await consumer.close()
 
     def _named(self, error: DeliveryError) -> DeliveryError:
         if error.reason is not Reason.NOT_FOUND:
@@ -92,7 +82,7 @@ class HubReader:
         return DeliveryError(Reason.NOT_FOUND, text)
 
     async def read(self) -> None:
-        """Enter what is of the run, until cancelled or the reading breaks off.
+        """Enter what is of the run, until cancelled; the SDK reconnects as often as it must.
 
         Raises:
             DeliveryError: it broke off; another `read` goes on where it was.
@@ -105,7 +95,9 @@ class HubReader:
             raise errors.exceptions[0] from errors
 
     async def _follow(self, partition: str) -> None:
+        """Read one partition; a link that broke is left, for the SDK would begin anew."""
         clock = asyncio.get_running_loop().time
+        broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def take(_: PartitionContext, events: list[EventData]) -> None:
             for event in events:
@@ -113,16 +105,6 @@ class HubReader:
                 if number is not None:
                     self._tally.arrived(number, clock())
                 self._positions[partition] = event.sequence_number or 0
-
-        async with self._receiving(partition, take) as broken:
-            await broken
-
-    @asynccontextmanager
-    async def _receiving(
-        self, partition: str, take: Take
-    ) -> AsyncIterator[asyncio.Future[None]]:
-        """Receive meanwhile; the future fails when the link does."""
-        broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def fail(_: PartitionContext, error: Exception) -> None:
             if not broken.done():
@@ -134,13 +116,12 @@ class HubReader:
                 take,
                 partition_id=partition,
                 starting_position=self._positions[partition],
-                max_wait_time=1,
                 on_error=fail,
             )
         )
         try:
-            with translated(self._access.place.resource, self._access.identity):
-                yield broken
+            with self._access.told():
+                await broken
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
@@ -159,3 +140,7 @@ class HubReader:
             retry_total=0,
             retry_backoff_factor=0,
         )
+
+
+async def _ignore(_: PartitionContext, __: EventData) -> None:
+    """Take nothing: nothing is received."""
