@@ -18,10 +18,9 @@ from lab.functions.http_listener import LARGEST_BODY, listener
 from lab.functions.http_routes import routes
 from lab.functions.http_trigger import HttpTrigger, Keys
 from lab.functions.messages import Answer, HttpResponse, Invocation, LogRecord
+from lab.functions.mishaps import EXIT
 from lab.functions.service_bus_trigger import ServiceBusTrigger
 from lab.functions.sources import managed_identity_bus_sources, managed_identity_sources
-from lab.functions.mishaps import EXIT
-from lab.functions.sources import managed_identity_sources
 from lab.functions.supervisor import Supervisor
 from lab.functions.timer_trigger import TimerTrigger
 
