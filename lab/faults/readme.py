@@ -57,7 +57,7 @@ def put(readme: str, document: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the README lacks the line {BEGIN} or the line {END}")
-    return f"{before}{begin}\n{table(document)}\n{end}{after}"
+    return f"{before}{begin}\n\n{table(document)}\n\n{end}{after}"
 
 
 def table(document: str) -> str:

@@ -121,8 +121,9 @@ def command(
     run = Run(secrets.token_hex(4), twins, event_type)
     found = read_settings(settings, as_json=as_json)
     values = environment(settings, as_json=as_json)
-    hub = values["INGRESS_EVENT_HUB"]
-    ingress = _as(client_id, _ingress(values))
+    hub, ingress = values.get("INGRESS_EVENT_HUB", ""), _as(client_id, _ingress(values))
+    if not hub:
+        give_up("INGRESS_EVENT_HUB is not set: a probe sends into a hub", as_json=as_json)
     known = {name: _as(client_id, each) for name, each in found.connections.items()}
     try:
         wanted = [_place(text, {INGRESS: ingress, **known}) for text in read]
@@ -246,10 +247,10 @@ def _say(text: str) -> None:
 
 
 def _ingress(values: Mapping[str, str]) -> Connection:
-    """Return the landing hub's namespace; the settings were read and so are in order."""
+    """Return the landing hub's namespace, as its settings say."""
     return Connection(
         INGRESS,
-        values[f"{INGRESS}__fullyQualifiedNamespace"],
+        values.get(f"{INGRESS}__fullyQualifiedNamespace", ""),
         values.get(f"{INGRESS}__clientId", ""),
         resource_id=values.get(f"{INGRESS}__resourceId", ""),
     )

@@ -49,8 +49,8 @@ def test_only_what_stands_between_the_marks_is_replaced() -> None:
     before = f"a\n{readme.BEGIN}\nold\n{readme.END}\nz\n"
     after = readme.put(before, document(Matrix([GOOD])))
 
-    assert after.startswith(f"a\n{readme.BEGIN}\n| what goes wrong |")
-    assert after.endswith(f"|\n{readme.END}\nz\n")
+    assert after.startswith(f"a\n{readme.BEGIN}\n\n| what goes wrong |")
+    assert after.endswith(f"|\n\n{readme.END}\nz\n")
     assert after == readme.put(after, document(Matrix([GOOD])))
 
 

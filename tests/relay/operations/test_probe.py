@@ -40,7 +40,11 @@ RECEIVER = "Azure Event Hubs Data Receiver"
 BUS_SENDER = "Azure Service Bus Data Sender"
 BUS_RECEIVER = "Azure Service Bus Data Receiver"
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("probe"),
+]
 
 
 def a_plan(block: str) -> Plan:
