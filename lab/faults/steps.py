@@ -351,6 +351,17 @@ def identity_garbled(scene: Scene) -> None:
     expire_tokens(scene)
 
 
+def identity_silent(scene: Scene) -> None:
+    """Let nothing come back from the identity endpoint, when a token is needed."""
+    scene.control.swallow_traffic("identity", "down")
+    expire_tokens(scene)
+
+
+async def identity_answers(scene: Scene) -> None:
+    """Let the identity endpoint's answers come back."""
+    await scene.control.clear_traffic("identity")
+
+
 def identity_refuses(status: int) -> Step:
     """Let the identity endpoint answer with a status, when a token is needed."""
 
@@ -425,6 +436,18 @@ def _while_writing(fault: Callable[[Scene], None]) -> Step:
         )
 
     return step
+
+
+def writing_reset(scene: Scene) -> None:
+    """Let no connection to Blob live long, when there are dead letters."""
+    scene.control.reset_traffic("storage", 0.02)
+    revoke(scene)
+
+
+async def storage_well(scene: Scene) -> None:
+    """Let the way to Blob be good, and the relay in at the destination."""
+    await scene.control.clear_traffic("storage")
+    grant(scene)
 
 
 writing_slow: Final = _while_writing(
