@@ -50,6 +50,7 @@ class Up:
         as_json: whether to print one JSON object instead of tables.
         local_settings: the file to write for Core Tools.
         identity_port, storage_port, control_port, event_grid_port: where to listen; 0 is any.
+        proxied: whether a proxy stands before everything, to spoil connections.
     """
 
     app: str
@@ -61,6 +62,7 @@ class Up:
     storage_port: int
     control_port: int
     event_grid_port: int
+    proxied: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--storage-port", type=int, default=STORAGE_PORT)
     add("--control-port", type=int, default=CONTROL_PORT)
     add("--event-grid-port", type=int, default=EVENT_GRID_PORT)
+    add("--proxied", action="store_true", help="put a proxy that can misbehave before it all")
     return parser
 
 
@@ -106,6 +109,7 @@ async def _up(told: Up) -> None:
         identity_port=told.identity_port,
         storage_port=told.storage_port,
         event_grid_port=told.event_grid_port,
+        proxied=told.proxied,
     )
     async with azure:
         control = ControlServer(azure.control, port=told.control_port)

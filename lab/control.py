@@ -6,6 +6,7 @@ plan, and a scope may be written short, as `analytics/twin-changes` or `dead-let
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,17 @@ from lab.event_grid.tokens import SPOILT
 from lab.identity.directory import UnknownNameError
 from lab.messaging.model import Hub, Queue, Topic
 from lab.misbehaviour import HttpFault
+from lab.proxy import (
+    BOTH,
+    Bandwidth,
+    Latency,
+    Outage,
+    Reset,
+    Silence,
+    Slicer,
+    SlowClose,
+    Way,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +34,7 @@ if TYPE_CHECKING:
     from lab.event_grid.model import Schema
     from lab.local_azure import LocalAzure
     from lab.messaging.model import Namespace
+    from lab.proxy import Proxy, Toxic
 
 
 class Control:
@@ -73,12 +86,16 @@ class Control:
     async def stop_identity(self) -> None:
         """Let nobody listen where the identity endpoint was."""
         await self._azure.endpoint.stop()
+        for proxy in self._proxies_of("identity"):
+            await proxy.down()
 
     async def allow_identity(self) -> None:
         """Let the identity endpoint do everything right again."""
         self._azure.endpoint.faults.fault = None
         if not self._azure.endpoint.running:
             await self._azure.endpoint.start()
+        for proxy in self._proxies_of("identity"):
+            await proxy.up()
 
     # Messaging
 
@@ -133,6 +150,27 @@ class Control:
         """Bring back an entity that was disabled or deleted."""
         self._azure.broker.faults.restore(*self._place(namespace, entity))
 
+    def recreate(self, namespace: str, hub: str, partitions: int) -> str:
+        """Replace a hub by an empty one of that name, with so many partitions.
+
+        Returns the name under which the old one can still be read, to count what it got.
+
+        Raises:
+            UnknownNameError: no such hub.
+            ValueError: a hub has at least one partition.
+        """
+        name, entity = self._hub(namespace, hub)
+        return self._azure.broker.faults.recreate(name, entity, _some(partitions))
+
+    def add_partitions(self, namespace: str, hub: str, count: int) -> None:
+        """Add partitions to a hub while it is in use, as its dearer tiers allow.
+
+        Raises:
+            UnknownNameError: no such hub.
+        """
+        name, entity = self._hub(namespace, hub)
+        self._azure.broker.faults.add_partitions(name, entity, _some(count))
+
     def freeze(self, namespace: str) -> None:
         """Let the namespace take bytes and answer nothing."""
         self._azure.broker.faults.freeze(self._namespace(namespace))
@@ -149,6 +187,10 @@ class Control:
         """Force-detach every link to an entity, or to all of the namespace."""
         self._azure.broker.faults.detach_links(*self._place(namespace, entity))
 
+    def expire_idle(self, namespace: str) -> None:
+        """Force-detach every link of the namespace as one that was idle for too long."""
+        self._azure.broker.faults.expire_idle_links(self._namespace(namespace))
+
     def heal(self, namespace: str) -> None:
         """Let the namespace do everything right again."""
         self._azure.broker.faults.heal(self._namespace(namespace))
@@ -156,30 +198,42 @@ class Control:
     # Storage
 
     def refuse_storage(
-        self, status: int, code: str, times: int | None = None, container: str = ""
+        self,
+        status: int,
+        code: str,
+        times: int | None = None,
+        container: str = "",
+        acts: str = "",
     ) -> None:
         """Let storage, or one container, answer with this status and error code.
 
+        `acts` names the kinds of requests that it concerns, such as `write lease`: `read`,
+        `write`, `delete`, `lease`; all where none is named.
+
         Raises:
             UnknownNameError: no such container.
+            ValueError: no such kind of requests.
         """
-        self._azure.storage.refuse(status, code, times, self._container(container))
+        known = self._container(container)
+        self._azure.storage.refuse(status, code, times, known, acts.split())
 
-    def silence_storage(self, container: str = "") -> None:
+    def silence_storage(self, container: str = "", acts: str = "") -> None:
         """Let storage, or one container, take requests and answer none.
 
         Raises:
             UnknownNameError: no such container.
+            ValueError: no such kind of requests.
         """
-        self._azure.storage.stop_answering(self._container(container))
+        self._azure.storage.stop_answering(self._container(container), acts.split())
 
-    def delay_storage(self, seconds: float, container: str = "") -> None:
+    def delay_storage(self, seconds: float, container: str = "", acts: str = "") -> None:
         """Let storage, or one container, take its time.
 
         Raises:
             UnknownNameError: no such container.
+            ValueError: no such kind of requests.
         """
-        self._azure.storage.slow(seconds, self._container(container))
+        self._azure.storage.slow(seconds, self._container(container), acts.split())
 
     def allow_storage(self) -> None:
         """Let storage do everything right again."""
@@ -264,6 +318,66 @@ class Control:
         """Let webhooks be shown good tokens again."""
         self._azure.event_grid.tokens.spoilt = None
 
+    # The way to a place: a namespace, `storage` or `identity`, where a proxy stands before it
+
+    def delay_traffic(
+        self, place: str, seconds: float, jitter: float = 0.0, way: str = ""
+    ) -> None:
+        """Let every byte take longer; `way` is `up`, `down` or both.
+
+        Raises:
+            UnknownNameError: no proxy stands before such a place.
+            ValueError: there is no such way, or a number is none that can be.
+        """
+        self._spoil(place, Latency(_more(seconds), _more(jitter)), way)
+
+    def limit_traffic(self, place: str, bytes_per_second: int, way: str = "") -> None:
+        """Let no more bytes a second pass, on each connection."""
+        self._spoil(place, Bandwidth(_some(bytes_per_second)), way)
+
+    def slice_traffic(self, place: str, size: int, seconds: float = 0.0, way: str = "") -> None:
+        """Let bytes come in small parts, with a pause between two."""
+        self._spoil(place, Slicer(_some(size), _more(seconds)), way)
+
+    def swallow_traffic(self, place: str, way: str = "") -> None:
+        """Let bytes vanish; one way, that is a half-open connection."""
+        self._spoil(place, Silence(), way)
+
+    def lose_traffic(self, place: str, seconds: float, every: float) -> None:
+        """Let all packets be lost for so many seconds, again and again, from now on."""
+        if not 0 < seconds < every:
+            raise ValueError(f"{seconds:g} seconds of every {every:g} can't be lost")
+        now = asyncio.get_running_loop().time()
+        self._spoil(place, Outage(seconds, every, now), "")
+
+    def reset_traffic(self, place: str, after: float = 0.0) -> None:
+        """Let connections be reset when they are so old, new ones too."""
+        self._spoil(place, Reset(_more(after)), "")
+
+    def close_slowly(self, place: str, seconds: float) -> None:
+        """Let nobody hear at once that the other side has closed."""
+        self._spoil(place, SlowClose(_more(seconds)), "")
+
+    async def take_down(self, place: str) -> None:
+        """Let nobody listen at a place."""
+        await self._proxy(place).down()
+
+    async def clear_traffic(self, place: str) -> None:
+        """Let everything pass as it should, and somebody listen."""
+        self._proxy(place).clear()
+        await self._proxy(place).up()
+
+    def _spoil(self, place: str, toxic: Toxic, way: str) -> None:
+        self._proxy(place).add(toxic, (Way(way),) if way else BOTH)
+
+    def _proxy(self, place: str) -> Proxy:
+        if place not in self._azure.proxies:
+            raise UnknownNameError("proxied place", place, self._azure.proxies)
+        return self._azure.proxies[place]
+
+    def _proxies_of(self, place: str) -> Iterable[Proxy]:
+        return (proxy for name, proxy in self._azure.proxies.items() if name == place)
+
     # What is
 
     def struck(self) -> Mapping[str, int]:
@@ -272,11 +386,14 @@ class Control:
         found = {
             each.name: azure.broker.faults.struck(each.name) for each in azure.plan.namespaces
         }
-        return found | {
+        found |= {
             "identity endpoint": azure.endpoint.faults.struck,
             "storage": azure.storage.struck,
             "event grid": azure.event_grid.struck(),
         }
+        for name, proxy in azure.proxies.items():
+            found["identity endpoint" if name == "identity" else name] += proxy.struck
+        return found
 
     def state(self) -> dict[str, object]:
         """Return everything that can be seen, fit for JSON; no token and no key."""
@@ -346,6 +463,13 @@ class Control:
     def _namespace(self, name: str) -> str:
         return self._azure.namespace(name).name
 
+    def _hub(self, namespace: str, hub: str) -> tuple[str, str]:
+        found = self._azure.namespace(namespace)
+        known = [each.name for each in found.entities if isinstance(each, Hub)]
+        if hub not in known:
+            raise UnknownNameError(f"hub of {namespace}", hub, known)
+        return found.name, hub
+
     def _container(self, name: str) -> str:
         if name and name not in self._azure.plan.containers:
             raise UnknownNameError("container", name, self._azure.plan.containers)
@@ -374,6 +498,18 @@ def _below(namespace: Namespace) -> Iterable[tuple[str, ...]]:
                     yield "topics", name, "subscriptions", each.name
 
 
+def _more(number: float) -> float:
+    if number < 0:
+        raise ValueError(f"it can't be less than nothing: {number:g}")
+    return number
+
+
+def _some(number: int) -> int:
+    if number < 1:
+        raise ValueError(f"it is at least one, not {number}")
+    return number
+
+
 def _told(fault: HttpFault | None) -> dict[str, object] | None:
     if fault is None:
         return None
@@ -383,6 +519,7 @@ def _told(fault: HttpFault | None) -> dict[str, object] | None:
         "seconds": fault.seconds,
         "below": fault.below,
         "silent": fault.silent,
+        "acts": sorted(fault.acts),
         "times": fault.times,
     }
     return {name: value for name, value in said.items() if value}

@@ -97,22 +97,28 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/disable": _command(Control.disable, namespace=str, entity=str),
     "/delete": _command(Control.delete, namespace=str, entity=str),
     "/restore": _command(Control.restore, namespace=str, entity=str),
+    "/recreate": _command(Control.recreate, namespace=str, hub=str, partitions=int),
+    "/partitions/add": _command(Control.add_partitions, namespace=str, hub=str, count=int),
     "/freeze": _command(Control.freeze, namespace=str),
     "/thaw": _command(Control.thaw, namespace=str),
     "/cut": _command(Control.cut, namespace=str),
     "/detach": _command(Control.detach, "entity", namespace=str, entity=str),
+    "/idle": _command(Control.expire_idle, namespace=str),
     "/heal": _command(Control.heal, namespace=str),
     "/storage/refuse": _command(
         Control.refuse_storage,
-        "times container",
+        "times container acts",
         status=int,
         code=str,
         times=int,
         container=str,
+        acts=str,
     ),
-    "/storage/silence": _command(Control.silence_storage, "container", container=str),
+    "/storage/silence": _command(
+        Control.silence_storage, "container acts", container=str, acts=str
+    ),
     "/storage/delay": _command(
-        Control.delay_storage, "container", seconds=float, container=str
+        Control.delay_storage, "container acts", seconds=float, container=str, acts=str
     ),
     "/storage/allow": _command(Control.allow_storage),
     "/event-grid/subscribe": _command(
@@ -139,6 +145,21 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "/event-grid/heal": _command(Control.heal_topic, topic=str),
     "/event-grid/tokens/spoil": _command(Control.spoil_webhook_tokens, what=str),
     "/event-grid/tokens/mend": _command(Control.mend_webhook_tokens),
+    "/traffic/delay": _command(
+        Control.delay_traffic, "jitter way", place=str, seconds=float, jitter=float, way=str
+    ),
+    "/traffic/limit": _command(
+        Control.limit_traffic, "way", place=str, bytes_per_second=int, way=str
+    ),
+    "/traffic/slice": _command(
+        Control.slice_traffic, "seconds way", place=str, size=int, seconds=float, way=str
+    ),
+    "/traffic/swallow": _command(Control.swallow_traffic, "way", place=str, way=str),
+    "/traffic/lose": _command(Control.lose_traffic, place=str, seconds=float, every=float),
+    "/traffic/reset": _command(Control.reset_traffic, "after", place=str, after=float),
+    "/traffic/close-slowly": _command(Control.close_slowly, place=str, seconds=float),
+    "/traffic/down": _command(Control.take_down, place=str),
+    "/traffic/clear": _command(Control.clear_traffic, place=str),
 }
 """Everything that can be done, by its path."""
 

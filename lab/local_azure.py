@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from lab.certificates import kept
 from lab.control import Control
 from lab.event_grid import EventGrid
 from lab.identity.directory import Directory, UnknownNameError, known_role
 from lab.identity.endpoint import IdentityEndpoint
-from lab.messaging.broker import Broker
+from lab.messaging.broker import AMQPS_PORT, Broker
+from lab.proxy import Proxy
 from lab.state_directory import StateDirectory
 from lab.storage import Storage
 
@@ -21,10 +22,24 @@ if TYPE_CHECKING:
     from lab.messaging.model import Namespace
     from lab.messaging.switches import Switches
     from lab.plan import App, BlobConnection, Connection, Plan
+    from lab.serving import HttpServer
+
+_BEHIND: Final = 15671
+"""Where AMQP is served if a proxy stands on the port that clients know."""
 
 
 class LocalAzure:
     """Everything that an app needs, for as long as the `async with` lasts.
+
+    Args:
+        plan: what it holds.
+        state_dir: where it keeps what outlives it.
+        identity_port: where the identity endpoint listens; 0 takes a free port.
+        storage_port: likewise.
+        websocket_port: where AMQP over WebSocket is served, if at all.
+        switches: what is not known of Azure.
+        proxied: whether a proxy stands before each namespace, storage and the identity
+            endpoint, on the ports that clients know, to spoil their connections.
 
     Raises:
         StateInUseError: another lab works with `state_dir`.
@@ -38,6 +53,7 @@ class LocalAzure:
         storage: the storage account.
         event_grid: its topics and their subscriptions.
         control: what sees into all of it and makes it misbehave.
+        proxies: by the namespaces' names, `storage` and `identity`; none where not proxied.
     """
 
     def __init__(
@@ -51,16 +67,20 @@ class LocalAzure:
         event_grid_port: int = 0,
         event_grid_time_scale: float = 1.0,
         switches: Switches | None = None,
+        proxied: bool = False,
     ) -> None:
         self.plan = plan
+        self.proxies: dict[str, Proxy] = {}
         self._state = StateDirectory(state_dir)
         self.directory = Directory(state_dir)
         self.tls = kept(state_dir, _names(plan.namespaces))
-        self.endpoint = IdentityEndpoint(self.directory, port=identity_port)
+        self._ports = {"identity": identity_port, "storage": storage_port} if proxied else None
+        self.endpoint = IdentityEndpoint(self.directory, port=0 if proxied else identity_port)
         self.broker = Broker(
             self.directory,
             plan.namespaces,
             self.tls,
+            port=_BEHIND if proxied else AMQPS_PORT,
             websocket_port=websocket_port,
             switches=switches,
         )
@@ -68,7 +88,7 @@ class LocalAzure:
             self.directory,
             self.tls,
             state_dir=state_dir,
-            port=storage_port,
+            port=0 if proxied else storage_port,
             account=plan.account,
         )
         self.event_grid = EventGrid(
@@ -95,6 +115,8 @@ class LocalAzure:
             for part in (self.endpoint, self.broker, self.storage, self.event_grid):
                 await part.start()
                 starting.push_async_callback(part.stop)
+            starting.push_async_callback(self._let_through)
+            await self._stand_before()
             for container in self.plan.containers:
                 await self.storage.create_container(container)
             self._running = starting.pop_all()
@@ -103,6 +125,31 @@ class LocalAzure:
     async def __aexit__(self, *_error: object) -> None:
         """Stop all of it."""
         await self._running.aclose()
+
+    async def _stand_before(self) -> None:
+        """Put a proxy before everything, if that is wanted."""
+        if self._ports is None:
+            return
+        for namespace in self.plan.namespaces:
+            upstream = namespace.address, self.broker.port
+            await self._proxy(namespace.name, upstream, AMQPS_PORT)
+        for name, server in (
+            ("identity", self.endpoint.server),
+            ("storage", self.storage.server),
+        ):
+            await self._proxy_http(name, server, self._ports[name])
+
+    async def _proxy_http(self, name: str, server: HttpServer, port: int) -> None:
+        await self._proxy(name, (server.address, server.port), port)
+        server.front = self.proxies[name].port
+
+    async def _proxy(self, name: str, upstream: tuple[str, int], port: int) -> None:
+        self.proxies[name] = Proxy(f"the proxy before {name}", upstream, port=port)
+        await self.proxies[name].start()
+
+    async def _let_through(self) -> None:
+        for proxy in self.proxies.values():
+            await proxy.stop()
 
     def namespace(self, name: str) -> Namespace:
         """Find a namespace by name.

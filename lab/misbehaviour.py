@@ -18,6 +18,7 @@ class HttpFault:
         silent: take the request and never answer.
         times: how often, before all is well again; None for ever.
         below: the path that it concerns, with all below; `""` is every path.
+        acts: what kinds of requests it concerns; none is all of them.
     """
 
     status: int | None = None
@@ -27,6 +28,7 @@ class HttpFault:
     silent: bool = False
     times: int | None = None
     below: str = ""
+    acts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse what can't be done.
@@ -39,8 +41,10 @@ class HttpFault:
         if self.times is not None and self.times < 1:
             raise ValueError(f"a fault happens at least once, not {self.times} times")
 
-    def concerns(self, path: str) -> bool:
-        """Tell whether a request for this path runs into it."""
+    def concerns(self, path: str, act: str = "") -> bool:
+        """Tell whether a request of this kind for this path runs into it."""
+        if self.acts and act not in self.acts:
+            return False
         return not self.below or path == self.below or path.startswith(f"{self.below}/")
 
 
@@ -58,17 +62,17 @@ class Misbehaviour:
         self.felt = asyncio.Event()
         self.struck = 0
 
-    async def endure(self, path: str = "") -> HttpFault:
+    async def endure(self, path: str = "", act: str = "") -> HttpFault:
         """Take the fault's delay upon one request and return how it is to be answered."""
-        fault = self._take(path)
+        fault = self._take(path, act)
         await asyncio.sleep(fault.seconds)
         if fault.silent:
             await asyncio.Event().wait()
         return fault
 
-    def _take(self, path: str) -> HttpFault:
+    def _take(self, path: str, act: str) -> HttpFault:
         fault = self.fault
-        if fault is None or not fault.concerns(path):
+        if fault is None or not fault.concerns(path, act):
             return HttpFault()
         self.felt.set()
         self.struck += 1

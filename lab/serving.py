@@ -27,7 +27,13 @@ class PortInUseError(OSError):
 
 
 class HttpServer:
-    """Serves an application until it is stopped; may be started again, on the same port."""
+    """Serves an application until it is stopped; may be started again, on the same port.
+
+    Attributes:
+        address: where it listens.
+        port: likewise; known once it has started.
+        front: the port of a proxy that stands before it; 0 if none does.
+    """
 
     def __init__(
         self,
@@ -40,6 +46,7 @@ class HttpServer:
     ) -> None:
         self.address = address
         self.port = port
+        self.front = 0
         self._what = what
         self._tls = tls
         self._app = app
@@ -47,8 +54,8 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        """Return scheme, address and port; the port is known once the server has started."""
-        return f"{'https' if self._tls else 'http'}://{self.address}:{self.port}"
+        """Return scheme, address and port for clients, known once the server has started."""
+        return f"{'https' if self._tls else 'http'}://{self.address}:{self.front or self.port}"
 
     @property
     def running(self) -> bool:

@@ -7,6 +7,7 @@ and SAS are refused, as an account that allows Entra alone refuses them.
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -35,7 +36,7 @@ from lab.misbehaviour import HttpFault, Misbehaviour
 from lab.serving import HttpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from lab.certificates import TlsFiles
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 RESOURCE: Final = "https://storage.azure.com"
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+ACTS: Final = frozenset({"read", "write", "delete", "lease"})
+"""The kinds of requests that a fault may concern."""
 _HOP_BY_HOP: Final = frozenset(
     {
         "connection",
@@ -77,6 +80,7 @@ class Storage:
         account: its name.
         resource_id: its ARM id.
         azurite: the process behind it.
+        server: where it listens.
     """
 
     def __init__(
@@ -98,14 +102,14 @@ class Storage:
         self._session: aiohttp.ClientSession | None = None
         app = web.Application(client_max_size=_BATCH_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._server = HttpServer(
+        self.server = HttpServer(
             "storage", app, address=address, port=port, tls=server_context(tls)
         )
 
     @property
     def url(self) -> str:
         """Return the account's address, as `blobServiceUri` wants it."""
-        return f"{self._server.url}/{self.account}"
+        return f"{self.server.url}/{self.account}"
 
     def container_id(self, container: str) -> str:
         """Return the ARM id of a container: the narrowest scope of a role."""
@@ -121,14 +125,14 @@ class Storage:
         await self.azurite.start()
         try:
             self._session = self._new_session()
-            await self._server.start()
+            await self.server.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Listen no longer and end Azurite; every blob is forgotten."""
-        await self._server.stop()
+        await self.server.stop()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -146,26 +150,34 @@ class Storage:
     # Faults
 
     def refuse(
-        self, status: int, code: str, times: int | None = None, container: str = ""
+        self,
+        status: int,
+        code: str,
+        times: int | None = None,
+        container: str = "",
+        acts: Collection[str] = (),
     ) -> None:
         """Answer the next `times` requests, or all, with this status and error code.
 
-        It concerns one container, or the whole account where none is named.
+        It concerns one container, or the whole account where none is named; and requests of
+        some kinds, or of all where none is named.
         """
-        below = self._below(container)
-        fault = HttpFault(status=status, code=code, times=times, below=below)
-        self._misbehaviour.fault = fault
+        self._misbehave(HttpFault(status=status, code=code, times=times), container, acts)
 
-    def stop_answering(self, container: str = "") -> None:
+    def stop_answering(self, container: str = "", acts: Collection[str] = ()) -> None:
         """Take requests and answer none."""
-        self._misbehaviour.fault = HttpFault(silent=True, below=self._below(container))
+        self._misbehave(HttpFault(silent=True), container, acts)
 
-    def slow(self, seconds: float, container: str = "") -> None:
+    def slow(self, seconds: float, container: str = "", acts: Collection[str] = ()) -> None:
         """Wait before every answer."""
-        self._misbehaviour.fault = HttpFault(seconds=seconds, below=self._below(container))
+        self._misbehave(HttpFault(seconds=seconds), container, acts)
 
-    def _below(self, container: str) -> str:
-        return f"/{self.account}/{container}" if container else ""
+    def _misbehave(self, fault: HttpFault, container: str, acts: Collection[str]) -> None:
+        if unknown := set(acts) - ACTS:
+            known = ", ".join(sorted(ACTS))
+            raise ValueError(f"no kinds of requests: {', '.join(sorted(unknown))} ({known})")
+        below = f"/{self.account}/{container}" if container else ""
+        self._misbehaviour.fault = replace(fault, below=below, acts=frozenset(acts))
 
     def allow(self) -> None:
         """Do everything right again."""
@@ -185,7 +197,7 @@ class Storage:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            await self._endure(unquote(request.rel_url.raw_path))
+            await self._endure(request)
             body = await self._check(request)
             return await self._forward(request, body)
         except RefusedError as error:
@@ -194,8 +206,9 @@ class Storage:
                 error.refusal, f"https://login.microsoftonline.com/{tenant}/oauth2/authorize"
             )
 
-    async def _endure(self, path: str) -> None:
-        fault = await self._misbehaviour.endure(path)
+    async def _endure(self, request: web.Request) -> None:
+        path = unquote(request.rel_url.raw_path)
+        fault = await self._misbehaviour.endure(path, _act(request))
         if fault.status is not None:
             told = BlobRefusal(fault.status, fault.code, "The lab was told to refuse.")
             raise RefusedError(told)
@@ -288,6 +301,14 @@ class Storage:
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
+
+
+def _act(request: web.Request) -> str:
+    if request.query.get("comp") == "lease":
+        return "lease"
+    if request.method == "DELETE" or request.query.get("comp") == "batch":
+        return "delete"
+    return "read" if request.method in _READING else "write"
 
 
 def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:

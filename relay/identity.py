@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from azure.identity.aio import ManagedIdentityCredential
 
@@ -16,6 +16,9 @@ from relay.sdk_errors import reason_of
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
+
+_ANSWER_SECONDS: Final = 10.0
+"""For a token, for which the SDK else waits minutes, and every route of the batch with it."""
 
 
 class Identity:
@@ -69,15 +72,15 @@ class Identity:
         """Make sure of a token before an SDK asks for it, since SDKs hide why they got none.
 
         Raises:
-            DeliveryError: `unauthenticated` if the identity endpoint refuses, `unavailable` or
-                `throttled` if it is in trouble or out of reach.
+            DeliveryError: `unauthenticated` if the identity endpoint refuses, `unavailable`,
+                `throttled` or `timeout` if it is in trouble or out of reach.
         """
         try:
-            await self.get_token(f"{audience}/.default")
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self.get_token(f"{audience}/.default")
         except Exception as error:
-            raise DeliveryError(
-                reason_of(error), f"no token for {audience}: {error}"
-            ) from error
+            why = str(error) or f"no answer within {_ANSWER_SECONDS:g} seconds"
+            raise DeliveryError(reason_of(error), f"no token for {audience}: {why}") from error
 
     async def __aenter__(self) -> Self:
         return self

@@ -28,6 +28,9 @@ EVENT_HUBS_RECEIVER: Final = Role(
 SERVICE_BUS_SENDER: Final = Role(
     "Azure Service Bus Data Sender", "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39"
 )
+SERVICE_BUS_RECEIVER: Final = Role(
+    "Azure Service Bus Data Receiver", "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0"
+)
 BLOB_CONTRIBUTOR: Final = Role(
     "Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -27,11 +27,14 @@ class Expectation:
         route: the route's name.
         wants: whether the route wants an event.
         ordered: whether it promises order per lane and twin.
+        moves: whether a twin's events may have gone on to another stream, since the
+            destination's partitions changed.
     """
 
     route: str
     wants: Callable[[Observed], bool]
     ordered: bool = True
+    moves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,38 @@ def _audit_route(
             if event is None or event.key not in first
         ),
         duplicated=tuple(key for key, count in delivered.items() if count > copies[key]),
-        out_of_order=tuple(_out_of_order(known)) if expectation.ordered else (),
+        out_of_order=tuple(_disorder(known, expectation)),
         altered=tuple(_altered(known)),
     )
+
+
+def _disorder(
+    arrivals: Sequence[tuple[Received, _Sent]], expectation: Expectation
+) -> Iterator[Key]:
+    if not expectation.ordered:
+        return iter(())
+    return _out_of_time(arrivals) if expectation.moves else _out_of_order(arrivals)
+
+
+def _out_of_time(arrivals: Sequence[tuple[Received, _Sent]]) -> Iterator[Key]:
+    """Yield what came after a later event of its lane and twin, on whatever streams.
+
+    Across streams the times of arrival tell, which are those of one clock; where they are the
+    same, nothing does.
+    """
+    came: defaultdict[tuple[str, str], list[tuple[float, str, int]]] = defaultdict(list)
+    seen: set[Key] = set()
+    for message, one in sorted(arrivals, key=lambda arrival: arrival[0].enqueued or 0.0):
+        if one.event.key in seen:
+            continue
+        seen.add(one.event.key)
+        now, strand = message.enqueued or 0.0, came[one.lane, one.event.twin]
+        if any(
+            place > one.position and (stream == message.stream or moment < now)
+            for moment, stream, place in strand
+        ):
+            yield one.event.key
+        strand.append((now, message.stream, one.position))
 
 
 def _out_of_order(arrivals: Sequence[tuple[Received, _Sent]]) -> Iterator[Key]:

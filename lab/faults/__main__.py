@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lab.faults import readme
 from lab.faults.cases import CASES
 from lab.faults.matrix import choose, play_all
 from lab.faults.report import document
@@ -27,7 +28,9 @@ WHAT_IT_DOES: Final = (
     "Inject faults for real while twin events flow through the relay, then read everything "
     "back and count what was lost, reordered or altered."
 )
-DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
+ROOT: Final = Path(__file__).parents[2]
+DOCUMENT: Final = ROOT / "docs" / "reliability.md"
+README: Final = ROOT / "README.md"
 
 _INTERRUPTED: Final = 130
 
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = choose_screen(as_json=given.as_json)
     rounds = choose(CASES, quick=given.quick, words=given.only)
     if not rounds:
-        screen.fail(f"no case is called like {given.only!r}")
+        screen.fail(f"no case is called like {' or '.join(map(repr, given.only))}")
         return 2
     _be_quiet()
     try:
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.fail("Interrupted; everything that was started has ended")
         return _INTERRUPTED
     if not (given.quick or given.only):
-        DOCUMENT.write_text(document(matrix), encoding="utf-8")
+        _write_down(document(matrix))
     screen.outcome(matrix)
     return 0 if matrix.is_good else 1
 
@@ -57,6 +60,11 @@ async def _play(rounds: Sequence[Round], screen: Screen) -> Matrix:
     assert playing is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     return await play_all(rounds, open_stage, screen)
+
+
+def _write_down(text: str) -> None:
+    DOCUMENT.write_text(text, encoding="utf-8")
+    README.write_text(readme.put(README.read_text("utf-8"), text), encoding="utf-8")
 
 
 def _be_quiet() -> None:
@@ -69,7 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.faults", description=WHAT_IT_DOES)
     parser.add_argument("--json", dest="as_json", action="store_true", help="JSON lines")
     parser.add_argument("--quick", action="store_true", help="a representative fifth")
-    parser.add_argument("--only", default="", metavar="WORDS", help="cases called like this")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="WORDS",
+        help="cases called like this; may be given more than once",
+    )
     return parser
 
 

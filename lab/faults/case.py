@@ -89,11 +89,20 @@ def always(_: Scene) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """How many events flow while a fault lasts, and at how many a second."""
+
+    count: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One fault.
 
     Attributes:
         name: what goes wrong, in words.
+        family: what it is about, with its likes.
         inject: begins it, while events flow.
         end: ends it, while events flow; it lasts at least as long as those between.
         applies_to: for which kinds of destinations it is played.
@@ -101,6 +110,7 @@ class Case:
         sign: how it shows that the fault was real; waited for before the end.
         keeps: how many events are at fault themselves, and left in Blob for a person.
         quick: for which kinds it belongs to the representative fifth.
+        flow: what flows meanwhile, where that is not what always does.
     """
 
     name: str
@@ -111,3 +121,5 @@ class Case:
     sign: Sign = shows
     keeps: int = 0
     quick: tuple[Kind, ...] = ()
+    flow: Flow | None = None
+    family: str = ""

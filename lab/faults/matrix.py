@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lab.faults.runner import Stage
     from lab.faults.screen import Screen
 
-SIDE_BY_SIDE: Final = 2
+SIDE_BY_SIDE: Final = 3
+"""A case waits most of its time."""
 
 type OpenStage = Callable[[Kind], AbstractAsyncContextManager[Stage]]
 
@@ -31,18 +32,20 @@ class Round:
     kind: Kind
 
 
-def choose(cases: Iterable[Case], *, quick: bool = False, words: str = "") -> list[Round]:
+def choose(
+    cases: Iterable[Case], *, quick: bool = False, words: Sequence[str] = ()
+) -> list[Round]:
     """Return the rounds to play, in the order of the list.
 
     Args:
         cases: all there are.
         quick: only the representative fifth.
-        words: only cases whose name holds these.
+        words: only cases whose name holds any of these.
     """
     return [
         Round(case, kind)
         for case in cases
-        if words.lower() in case.name.lower()
+        if not words or any(some.lower() in case.name.lower() for some in words)
         for kind in (case.quick if quick else case.applies_to)
     ]
 
@@ -74,4 +77,4 @@ async def _play(each: Round, open_stage: OpenStage, script: Script) -> Result:
             return await play(each.case, each.kind, stage, script)
     except Exception as error:  # noqa: BLE001 - a case that breaks must not hide the others
         problem = f"{type(error).__name__}: {error}"
-        return Result(each.case.name, each.kind, problems=(problem,))
+        return Result(each.case.name, each.kind, family=each.case.family, problems=(problem,))

@@ -54,12 +54,57 @@ them event by event, byte by byte.
   event. When the worker is killed, it holds a new worker's start.
 
 The last three vary from run to run and so are given as bounds.
+
+The connection faults are those of a proxy, which sits on the addresses and ports that the SDKs
+know and passes their TLS on, late, in parts, or not at all ([local.md](local.md)). Blob's
+answers are documented codes. None is documented for an account that is full:
+`InsufficientAccountPermissions`, "write operations are not allowed", stands in for it, and
+`OperationTimedOut` for one beyond its scalability targets.
+"""
+
+_KNOWN: Final = """\
+## What the SDKs and the services do unasked
+
+Found by measurement, and answered. The tests are those of
+`tests/contract/test_known_behaviour.py` where nothing else is said.
+
+- **azure-eventhub retries no send that the service rejects.** The relay does, by `Reason` and
+  for two seconds (`test_what_is_rejected_is_sent_again_by_the_relay`); where the service asks
+  for more patience, the events wait in Blob
+  (`test_what_is_too_much_goes_behind_when_the_service_asks_for_more_patience`).
+- **azure-eventhub sends once more by itself on any other error, if its producer was open.** The
+  second copy is a duplicate, which `source` and `id` tell; both hold the whole batch, so that
+  order is kept (`test_a_hub_may_get_a_batch_twice_and_nobody_is_told`).
+- **A lost acknowledgement leaves two copies** in either service. Nothing is lost and order is
+  kept: the batch is sent again whole
+  (`test_a_lost_acknowledgement_leaves_whole_copies_in_order`).
+- **azure-servicebus hides why a link was closed** (`amqp:unknown-error`). That is taken for an
+  outage and tried anew (`test_a_link_that_was_closed_is_opened_anew`), over a new link, which
+  tells the truth (`test_a_new_link_tells_the_truth_that_a_closed_one_hides`).
+- **A consumer whose link is refused stays silent**, as on a missing consumer group: the public
+  `receive` of azure-eventhub tries for ever and tells nobody. The trigger's consumer is the
+  Functions host's; the prober ([probe.md](probe.md)) opens a link first and names the group
+  within seconds (`tests/relay/operations/test_probe.py`).
+- **A partitioned queue takes only what one session holds in a batch**, and with duplicate
+  detection no batch at all. The relay learns it from the first refusal and sends what is taken
+  (`tests/contract/test_sink.py`, `test_a_partitioned_queue_gets_what_it_takes_in_order`).
+- **A queue that demands sessions refuses messages without one.** Of a route that lacks
+  `"session": true` everything waits in Blob, with the service's words, for the route to be
+  mended (`test_where_a_route_forgot_sessions_everything_waits_for_the_mended_route`).
 """
 
 
 def document(matrix: Matrix) -> str:
     """Write the matrix as Markdown."""
-    return "\n".join([_PREFACE, *_table(matrix.results), "", _verdict(matrix), ""])
+    families = dict.fromkeys(result.family for result in matrix.results)
+    tables = (_family(name, matrix.results) for name in families)
+    return "\n".join([_PREFACE, _verdict(matrix), "", *tables, _KNOWN])
+
+
+def _family(name: str, results: Iterable[Result]) -> str:
+    heading = f"## {name[:1].upper()}{name[1:]}"
+    rows = _table(result for result in results if result.family == name)
+    return "\n".join([heading, "", *rows, ""])
 
 
 def row(result: Result) -> tuple[str, ...]:

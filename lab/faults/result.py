@@ -18,6 +18,7 @@ class Result:
     Attributes:
         case: its name.
         destination: the kind that was faulted.
+        family: what the fault was about.
         sent: how many messages the ingress holds.
         delivered: how many different events the faulted route delivered.
         dead_lettered: how many stay in Blob, for a person.
@@ -45,6 +46,7 @@ class Result:
     delay: float | None = None
     seconds: float = 0
     problems: tuple[str, ...] = ()
+    family: str = ""
 
     @property
     def is_good(self) -> bool:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from lab.faults.case import NeverHappenedError
+from lab.faults.case import Flow, NeverHappenedError
 from lab.faults.plan import FAULTED, HEALTHY
 from lab.faults.result import Result
 
@@ -48,8 +48,8 @@ class Stage(Protocol):
     async def audit(self) -> tuple[Report, int]:
         """Compare what was sent and what is there; count the malformed that are missing."""
 
-    async def worst_delay(self, since: float) -> float | None:
-        """Return the seconds that the healthy route's slowest event took.
+    def worst_delay(self, since: float) -> float | None:
+        """Return the seconds that the healthy route's slowest event took, after an audit.
 
         Args:
             since: seconds since 1970; what came into the ingress before does not count.
@@ -84,7 +84,8 @@ async def play(case: Case, kind: Kind, stage: Stage, script: Script) -> Result:
         problems.append("nothing was delivered before the fault")
     began = time.time()
     try:
-        async with _flowing(stage, script.during, script.rate):
+        flow = case.flow or Flow(script.during, script.rate)
+        async with _flowing(stage, flow.count, flow.rate):
             await _do(case.inject, stage.scene)
         await asyncio.sleep(case.lasts)
         if not await _shows(case, stage):
@@ -99,7 +100,7 @@ async def play(case: Case, kind: Kind, stage: Stage, script: Script) -> Result:
     problems.extend(counted.problems)
     return replace(
         counted,
-        delay=await stage.worst_delay(began),
+        delay=stage.worst_delay(began),
         seconds=time.monotonic() - started,
         problems=(*problems, *(stage.journal.errors if problems else ())),
     )
@@ -153,6 +154,7 @@ async def _count(case: Case, kind: Kind, stage: Stage) -> Result:
     left = faulted.dead_lettered + report.malformed - malformed_lost
     return Result(
         case=case.name,
+        family=case.family,
         destination=kind,
         sent=report.sent,
         delivered=faulted.delivered,

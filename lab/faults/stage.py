@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -29,9 +30,10 @@ from lab.faults.plan import (
     Kind,
     plan,
 )
-from lab.faults.times import read_times, worst_delay
+from lab.faults.times import times, worst_delay
 from lab.functions_host import FunctionsHost
 from lab.local_azure import LocalAzure
+from lab.messaging.model import Hub
 from lab.plan import DEAD_LETTERS, HOST_CONTAINER, free_block
 from lab.twins import Layout, Message, Plant, Sender
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from lab.audit import Key, Received, Report
     from lab.faults.plan import Target
+    from lab.faults.times import Times
 
 APP: Final = Path(__file__).parents[2]
 
@@ -50,10 +53,6 @@ _FEW_TWINS: Final = Layout(1, 1, 3, 2)
 """Reading a session back costs most of a second."""
 _HELD: Final = re.compile(r"[^~]*\.held~")
 _MALFORMED: Final = "_malformed"
-_EXPECTATIONS: Final = (
-    Expectation(FAULTED, lambda _: True),
-    Expectation(HEALTHY, lambda _: True),
-)
 
 
 class LabStage:
@@ -74,6 +73,7 @@ class LabStage:
         self._flowing, self._between = senders
         self._auditor = auditor
         self._target = target
+        self._times: tuple[Times, Times] = {}, {}
         self._plant = iter(Plant(_SEED, datetime.now(UTC), layout=_FEW_TWINS))
         self.scene = Scene(
             azure.control,
@@ -81,7 +81,9 @@ class LabStage:
             journal,
             target,
             lambda: self._held(INGRESS, INGRESS_HUB),
-            lambda: self._held(target.namespace, target.entity),
+            lambda: sum(
+                self._held(target.namespace, name) for name in self._entities(target.namespace)
+            ),
             self._put,
         )
 
@@ -125,30 +127,42 @@ class LabStage:
             self._read_target(),
             read_hub(self._access(HEALTHY_NAMESPACE), HEALTHY_HUB, READERS),
         )
+        self._times = times(sent), times(healthy)
         kept = await self._kept()
-        report = audit(sent, {FAULTED: faulted, HEALTHY: healthy}, _EXPECTATIONS, kept)
+        expected = (
+            Expectation(FAULTED, lambda _: True, moves=self._moves()),
+            Expectation(HEALTHY, lambda _: True),
+        )
+        report = audit(sent, {FAULTED: faulted, HEALTHY: healthy}, expected, kept)
         return report, max(0, report.malformed - len(kept.get(_MALFORMED, ())))
 
     async def _read_target(self) -> list[Received]:
         access = self._access(self._target.namespace)
-        if self._target.kind is Kind.EVENT_HUB:
-            return await read_hub(access, self._target.entity, READERS)
-        return await read_queue(access, self._target.entity, session=True)
+        if self._target.kind is Kind.QUEUE:
+            return await read_queue(access, self._target.entity, session=True)
+        hubs = [(name, await read_hub(access, name, READERS)) for name in self._hubs()]
+        return [replace(m, stream=f"{name}/{m.stream}") for name, read in hubs for m in read]
+
+    def _hubs(self) -> list[str]:
+        """Return the target's hub, behind those whose place it has taken."""
+        held = self._entities(self._target.namespace)
+        return sorted(held, key=lambda name: (name == self._target.entity, name))
+
+    def _moves(self) -> bool:
+        """Whether the target's partitions are not those that it began with."""
+        if self._target.kind is Kind.QUEUE:
+            return False
+        held = self._entities(self._target.namespace)
+        return len(held) > 1 or len(held[self._target.entity]) != Hub("any").partitions
 
     async def _kept(self) -> Mapping[str, Collection[Key]]:
         return await read_dead_letters(
             self._azure.storage.url, DEAD_LETTERS, self._auditor, str(self._azure.tls.ca_file)
         )
 
-    async def worst_delay(self, since: float) -> float | None:
-        """Return the seconds that the healthy route's slowest event took."""
-        sent, arrived = await asyncio.gather(
-            read_times(self._access(INGRESS), INGRESS_HUB, READERS),
-            read_times(self._access(HEALTHY_NAMESPACE), HEALTHY_HUB, READERS),
-        )
-        return worst_delay(
-            {key: moment for key, moment in sent.items() if moment >= since}, arrived
-        )
+    def worst_delay(self, since: float) -> float | None:
+        """Return the seconds that the healthy route's slowest event took, by the audit."""
+        return worst_delay(*self._times, since)
 
     def _access(self, namespace: str) -> Access:
         address = self._azure.namespace(namespace).address
@@ -187,7 +201,7 @@ async def open_stage(kind: Kind) -> AsyncIterator[LabStage]:
     target = TARGETS[kind]
     async with AsyncExitStack() as stack:
         state = stack.enter_context(TemporaryDirectory(prefix="twin-relay-faults-"))
-        azure = LocalAzure(plan(free_block(), target), Path(state))
+        azure = LocalAzure(plan(free_block(), target), Path(state), proxied=True)
         await stack.enter_async_context(azure)
         journal = Journal()
         host = FunctionsHost(

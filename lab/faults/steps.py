@@ -12,6 +12,8 @@ from lab.plan import DEAD_LETTERS
 from lab.twins import POISON, Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lab.faults.case import Scene, Step
 
 TOO_LARGE: Final = 3
@@ -38,16 +40,19 @@ def heal(scene: Scene) -> None:
 
 
 async def cut(scene: Scene) -> None:
-    """Cut the destination's connections, several times: a single time an SDK may hide."""
-    for _ in range(4):
-        scene.control.cut(scene.target.namespace)
-        await asyncio.sleep(0.25)
+    """Cut the destination's connections, several times."""
+    await _often(lambda: scene.control.cut(scene.target.namespace))
 
 
 async def detach(scene: Scene) -> None:
     """Detach the destination's links, several times."""
+    await _often(lambda: scene.control.detach(scene.target.namespace, scene.target.entity))
+
+
+async def _often(what: Callable[[], None]) -> None:
+    """Do it four times: a single time an SDK may hide."""
     for _ in range(4):
-        scene.control.detach(scene.target.namespace, scene.target.entity)
+        what()
         await asyncio.sleep(0.25)
 
 
@@ -104,7 +109,127 @@ def reject(condition: str, times: int | None = None) -> Step:
     )
 
 
+async def expire_idle(scene: Scene) -> None:
+    """Detach the destination's links as idle ones, several times."""
+    await _often(lambda: scene.control.expire_idle(scene.target.namespace))
+
+
+def recreate(partitions: int) -> Step:
+    """Let an empty hub with so many partitions take the destination's place and name."""
+
+    def step(scene: Scene) -> None:
+        scene.control.recreate(scene.target.namespace, scene.target.entity, partitions)
+
+    return step
+
+
+def add_partitions(count: int) -> Step:
+    """Add partitions to the destination."""
+    return lambda scene: scene.control.add_partitions(
+        scene.target.namespace, scene.target.entity, count
+    )
+
+
+# The way to the destination
+
+
+def reset_connections(scene: Scene) -> None:
+    """Let no connection live for longer than half a second."""
+    scene.control.reset_traffic(scene.target.namespace, 0.5)
+
+
+def swallow(way: str) -> Step:
+    """Let all that goes one way vanish: the connections are half-open."""
+    return lambda scene: scene.control.swallow_traffic(scene.target.namespace, way)
+
+
+def slow(scene: Scene) -> None:
+    """Let the way be long and narrow."""
+    scene.control.delay_traffic(scene.target.namespace, 0.2, 0.1)
+    scene.control.limit_traffic(scene.target.namespace, 200_000)
+
+
+def slice_up(scene: Scene) -> None:
+    """Let everything come in small parts."""
+    scene.control.slice_traffic(scene.target.namespace, 400, 0.001)
+
+
+def lose_packets(scene: Scene) -> None:
+    """Let every packet be lost for 10 seconds of every 30."""
+    scene.control.lose_traffic(scene.target.namespace, 10, 30)
+
+
+async def nobody_listens(scene: Scene) -> None:
+    """Let nobody listen at the destination."""
+    await scene.control.take_down(scene.target.namespace)
+
+
+async def clear(scene: Scene) -> None:
+    """Let the way be good again."""
+    await scene.control.clear_traffic(scene.target.namespace)
+
+
+async def _under_way(scene: Scene) -> None:
+    """Return in the middle of a send: the destination has it, the answer is on its way."""
+    arrived = scene.arrived()
+    scene.control.delay_traffic(scene.target.namespace, 1.5, way="down")
+    await scene.until("something arrives, unanswered", lambda: scene.arrived() > arrived)
+
+
+async def revoke_while_sending(scene: Scene) -> None:
+    """Take the role away between what was sent and its acknowledgement."""
+    await _under_way(scene)
+    revoke(scene)
+
+
+async def expire_while_sending(scene: Scene) -> None:
+    """End every token between what was sent and its acknowledgement."""
+    await _under_way(scene)
+    expire_tokens(scene)
+
+
+async def clear_and_grant(scene: Scene) -> None:
+    """Let the way be good and give the role back."""
+    await clear(scene)
+    grant(scene)
+
+
 # The worker
+
+
+def crash_while_sending(how: str) -> Step:
+    """Let the worker end itself between what it sent and the acknowledgement."""
+
+    async def step(scene: Scene) -> None:
+        deaths, arrived = scene.host.counts["died"], scene.arrived()
+        scene.control.drop_acknowledgements(scene.target.namespace, scene.target.entity)
+        await scene.until("something arrives unacknowledged", lambda: scene.arrived() > arrived)
+        scene.host.crash(how)
+        heal(scene)
+        await scene.until("the worker died", lambda: scene.host.counts["died"] > deaths)
+
+    return step
+
+
+def leap(seconds: float) -> Step:
+    """Set the worker's wall clock while sends are refused, and every token ends meanwhile.
+
+    So there are pauses before retries, letters that wait, and tokens to be judged.
+    """
+
+    async def step(scene: Scene) -> None:
+        scene.control.throttle(scene.target.namespace, scene.target.entity)
+        scene.host.set_clock(seconds)
+        expire_tokens(scene)
+        await _until_dead_lettered(scene)
+        heal(scene)
+
+    return step
+
+
+def right_clock(scene: Scene) -> None:
+    """Set the worker's wall clock right, by another leap."""
+    scene.host.set_clock(0)
 
 
 async def kill_before_send(scene: Scene) -> None:
@@ -226,6 +351,17 @@ def identity_garbled(scene: Scene) -> None:
     expire_tokens(scene)
 
 
+def identity_silent(scene: Scene) -> None:
+    """Let nothing come back from the identity endpoint, when a token is needed."""
+    scene.control.swallow_traffic("identity", "down")
+    expire_tokens(scene)
+
+
+async def identity_answers(scene: Scene) -> None:
+    """Let the identity endpoint's answers come back."""
+    await scene.control.clear_traffic("identity")
+
+
 def identity_refuses(status: int) -> Step:
     """Let the identity endpoint answer with a status, when a token is needed."""
 
@@ -279,6 +415,64 @@ def blob_well(scene: Scene) -> None:
 def blob_struck(scene: Scene) -> bool:
     """Tell whether anybody ran into Blob's fault."""
     return scene.control.struck()["storage"] > 0
+
+
+def writing_refused(status: int, code: str) -> Step:
+    """Let Blob refuse to take dead letters, when there are some."""
+    return _while_writing(
+        lambda scene: scene.control.refuse_storage(
+            status, code, container=DEAD_LETTERS, acts="write"
+        )
+    )
+
+
+def _while_writing(fault: Callable[[Scene], None]) -> Step:
+    async def step(scene: Scene) -> None:
+        fault(scene)
+        struck = scene.control.struck()["storage"]
+        revoke(scene)
+        await scene.until(
+            "a dead letter is written", lambda: scene.control.struck()["storage"] > struck
+        )
+
+    return step
+
+
+def writing_reset(scene: Scene) -> None:
+    """Let no connection to Blob live long, when there are dead letters."""
+    scene.control.reset_traffic("storage", 0.02)
+    revoke(scene)
+
+
+async def storage_well(scene: Scene) -> None:
+    """Let the way to Blob be good, and the relay in at the destination."""
+    await scene.control.clear_traffic("storage")
+    grant(scene)
+
+
+writing_slow: Final = _while_writing(
+    lambda scene: scene.control.delay_storage(2, DEAD_LETTERS, "write")
+)
+writing_silent: Final = _while_writing(
+    lambda scene: scene.control.silence_storage(DEAD_LETTERS, "write")
+)
+
+
+def redrive_refused(acts: str, status: int, code: str) -> Step:
+    """Let Blob refuse what a redrive asks, when something waits that could be delivered."""
+
+    async def step(scene: Scene) -> None:
+        revoke(scene)
+        await _until_dead_lettered(scene)
+        scene.control.refuse_storage(status, code, container=DEAD_LETTERS, acts=acts)
+        struck = scene.control.struck()["storage"]
+        grant(scene)
+        await scene.host.invoke_timer("redrive")
+        await scene.until(
+            "a redrive is refused", lambda: scene.control.struck()["storage"] > struck
+        )
+
+    return step
 
 
 def all_down(scene: Scene) -> None:

@@ -18,6 +18,7 @@ from lab.functions.http_listener import LARGEST_BODY, listener
 from lab.functions.http_routes import routes
 from lab.functions.http_trigger import HttpTrigger, Keys
 from lab.functions.messages import Answer, HttpResponse, Invocation, LogRecord
+from lab.functions.mishaps import EXIT
 from lab.functions.service_bus_trigger import ServiceBusTrigger
 from lab.functions.sources import managed_identity_bus_sources, managed_identity_sources
 from lab.functions.supervisor import Supervisor
@@ -175,6 +176,14 @@ class FunctionsHost:
     def kill(self) -> None:
         """Kill the worker process (SIGKILL); the host starts another."""
         self._supervisor.kill()
+
+    def crash(self, how: str = EXIT) -> None:
+        """Let the worker process end itself, by `exit` or `segfault`; another is started."""
+        self._supervisor.crash(how)
+
+    def set_clock(self, seconds_off: float) -> None:
+        """Set the worker's wall clock: so many seconds ahead of the true time, or behind."""
+        self._supervisor.set_clock(seconds_off)
 
     async def invoke_timer(self, name: str, *, past_due: bool = False) -> Answer:
         """Run a timer's function now, with its retry policy; return how it ended.

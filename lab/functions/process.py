@@ -80,7 +80,7 @@ class WorkerProcess:
                 *(str(theirs.fileno()), str(app_directory), str(os.getpid())),
                 cwd=app_directory,
                 env=_environment(settings),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=PIPE,
                 stdout=PIPE,
                 stderr=STDOUT,
                 limit=_LINE_BYTES,
@@ -203,6 +203,11 @@ class WorkerProcess:
         if code is not None and code < 0:
             return f"the worker process was ended by {signal.Signals(-code).name}"
         return f"the worker process ended with code {code}"
+
+    def befall(self, mishap: str) -> None:
+        """Let something happen to the process from inside; see `lab.functions.mishaps`."""
+        if self._process.stdin is not None and self._alive:
+            self._process.stdin.write(f"{mishap}\n".encode())
 
     async def ended(self) -> str:
         """Wait for the end of the process and say how it ended."""

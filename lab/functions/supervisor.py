@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from lab.functions.failures import AppFailed, WorkerDied
 from lab.functions.messages import LogRecord
+from lab.functions.mishaps import CLOCK
 from lab.functions.process import WorkerProcess
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Supervisor:
         self._worker: WorkerProcess | None = None
         self._ready = asyncio.Event()
         self._in_a_row = 0
+        self._clock_off = 0.0
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -82,6 +84,17 @@ class Supervisor:
         if self._worker is not None:
             self._worker.kill()
 
+    def crash(self, how: str) -> None:
+        """Let the worker end itself; another follows."""
+        if self._worker is not None:
+            self._worker.befall(how)
+
+    def set_clock(self, seconds_off: float) -> None:
+        """Let the wall clock of the worker, and of those that follow, be off by so much."""
+        self._clock_off = seconds_off
+        if self._worker is not None:
+            self._worker.befall(f"{CLOCK} {seconds_off}")
+
     async def stop(self) -> None:
         """End the worker for good."""
         if self._keeping is not None:
@@ -120,6 +133,8 @@ class Supervisor:
         try:
             # Half a process could not be ended; a whole one can, at any moment.
             worker = await asyncio.shield(starting)
+            if self._clock_off:
+                worker.befall(f"{CLOCK} {self._clock_off}")
             return worker, await worker.index(self._app_directory)
         except BaseException:
             worker = await starting

@@ -25,6 +25,7 @@ import azure_functions_runtime as runtime
 
 from lab.functions.framing import frame, read
 from lab.functions.messages import LogRecord, rpc_log
+from lab.functions.mishaps import obey_standard_input
 from lab.functions.protocol import protos
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def main() -> None:
     descriptor, app_directory, parent = sys.argv[1:]
     _die_with(int(parent))
     _become(app_directory)
+    obey_standard_input()
     asyncio.run(_serve(int(descriptor)))
 
 

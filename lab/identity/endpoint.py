@@ -46,6 +46,7 @@ class IdentityEndpoint:
 
     Attributes:
         faults: what it does wrong on purpose to token requests.
+        server: where it listens.
     """
 
     def __init__(
@@ -59,17 +60,17 @@ class IdentityEndpoint:
             "/{tenant}/v2.0/.well-known/openid-configuration", self._openid_configuration
         )
         app.router.add_get("/{tenant}/discovery/v2.0/keys", self._keys)
-        self._server = HttpServer("the identity endpoint", app, address=address, port=port)
+        self.server = HttpServer("the identity endpoint", app, address=address, port=port)
 
     @property
     def url(self) -> str:
         """Return where it listens."""
-        return self._server.url
+        return self.server.url
 
     @property
     def running(self) -> bool:
         """Tell whether it listens."""
-        return self._server.running
+        return self.server.running
 
     def settings(self, app: str) -> dict[str, str]:
         """Return the environment that lets `app` use its identities."""
@@ -84,11 +85,11 @@ class IdentityEndpoint:
         Raises:
             PortInUseError: the port is taken.
         """
-        await self._server.start()
+        await self.server.start()
 
     async def stop(self) -> None:
         """Listen no longer: clients find the connection refused."""
-        await self._server.stop()
+        await self.server.stop()
 
     async def _token(self, request: web.Request) -> web.Response:
         app = self._app_of(request)

@@ -37,10 +37,11 @@ class AddressTakenError(OSError):
 
 
 class Broker:
-    """Serves all namespaces: port 5671 on each address, and WebSocket on `websocket_port`.
+    """Serves all namespaces: `port` on each address, and WebSocket on `websocket_port`.
 
     Attributes:
         faults: how to make it misbehave.
+        port: where AMQP is served; clients know no other than 5671.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Broker:
         namespaces: Sequence[Namespace],
         tls: TlsFiles,
         *,
+        port: int = AMQPS_PORT,
         websocket_port: int | None = None,
         switches: Switches | None = None,
         limits: Limits | None = None,
     ) -> None:
+        self.port = port
         self._directory = directory
         self._limits = limits or Limits()
         switches = switches or Switches()
@@ -93,14 +96,14 @@ class Broker:
                 server = await loop.create_server(
                     lambda: Socket(self._connect),
                     address,
-                    AMQPS_PORT,
+                    self.port,
                     ssl=self._tls,
                     ssl_handshake_timeout=self._limits.connection_unopened,
                     ssl_shutdown_timeout=1,
                 )
             except OSError as error:
                 raise AddressTakenError(
-                    f"AMQP cannot be served on {address}:{AMQPS_PORT}: {error.strerror}. "
+                    f"AMQP cannot be served on {address}:{self.port}: {error.strerror}. "
                     "Another lab may be running there; end it or choose another address."
                 ) from error
             self._servers.append(server)

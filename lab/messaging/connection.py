@@ -42,7 +42,7 @@ from lab.messaging.session import Link, Session
 from lab.messaging.terminus import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from lab.messaging.node import Claim, Outlet
     from lab.messaging.site import Site
@@ -319,12 +319,13 @@ class Connection:
             limit = int(limits.connection_without_links * 1000)
             self.close(no_links(self.container, limit))
         else:
-            self._sweep_links(links, now)
+            self.expire_links(now)
             self._beat(now)
 
-    def _sweep_links(self, links: Sequence[Link], now: float) -> None:
+    def expire_links(self, now: float) -> None:
+        """Detach the links that have carried nothing for too long, if it is so late now."""
         limit = self.site.link_idle
-        for link in links:
+        for link in tuple(self.links()):
             if not link.is_internal and now - link.last_used > limit:
                 end = "consumer" if isinstance(link, OutgoingLink) else "publisher"
                 allowed = str(timedelta(seconds=limit)).rjust(8, "0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lab.messaging.consumer import Consumer, Holders
@@ -76,6 +77,28 @@ class EventHubs:
     def log(self, hub: str) -> Log | None:
         """Return a hub's log by the hub's name, `None` if there is no such hub now."""
         return None if self._trouble.is_deleted(hub) else self._logs.get(hub.lower())
+
+    def recreate(self, hub: str, partitions: int) -> str:
+        """Let an empty hub with so many partitions take a hub's place and name.
+
+        Returns the name under which the old one is kept, to be read by whoever may read all of
+        the namespace. Azure keeps nothing; an audit must.
+        """
+        old = self._logs[hub.lower()]
+        kept = (
+            f"{old.hub.name}-before-{sum(name.startswith(hub.lower()) for name in self._logs)}"
+        )
+        self._logs[kept.lower()] = old
+        old.hub = replace(old.hub, name=kept)
+        new = replace(old.hub, name=hub, partitions=partitions)
+        self._logs[hub.lower()] = Log(new, now_ms())
+        for place in [place for place in self._holders if place[0] == hub]:
+            del self._holders[place]
+        return kept
+
+    def add_partitions(self, hub: str, count: int) -> None:
+        """Add partitions; keys may go to others from now on, as in Azure."""
+        self._logs[hub.lower()].grow(count)
 
     def claim(self, hub: Hub, right: Right) -> Claim:
         """Return the right on a hub."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
+from lab.messaging.event_hubs import EventHubs
 from lab.messaging.node import Error
 from lab.messaging.refusals import (
     DETACH_FORCED,
@@ -126,6 +128,13 @@ class Faults:
             ),
         )
 
+    def expire_idle_links(self, namespace: str) -> None:
+        """Detach the links that are open now as if they had carried nothing for too long."""
+        site = self._sites[namespace]
+        site.trouble.struck += sum(1 for _ in site.links())
+        for connection in tuple(site.connections):
+            connection.expire_links(math.inf)
+
     def disable(self, namespace: str, entity: str) -> None:
         """Switch an entity off; its links are detached."""
         site = self._sites[namespace]
@@ -144,6 +153,24 @@ class Faults:
         trouble = self._sites[namespace].trouble
         trouble.disabled.discard(entity.lower())
         trouble.deleted.discard(entity.lower())
+
+    def recreate(self, namespace: str, hub: str, partitions: int) -> str:
+        """Replace a hub by an empty one with so many partitions; its links are detached.
+
+        Returns the name under which the old one can be read.
+        """
+        site, hubs = self._sites[namespace], self._hubs(namespace)
+        _detach(site, hub, lambda link: not_found(link.peer.host, link.path, "eventhubs"))
+        return hubs.recreate(hub, partitions)
+
+    def add_partitions(self, namespace: str, hub: str, count: int) -> None:
+        """Add partitions to a hub; links stay open."""
+        self._hubs(namespace).add_partitions(hub, count)
+
+    def _hubs(self, namespace: str) -> EventHubs:
+        service = self._sites[namespace].service
+        assert isinstance(service, EventHubs), f"{namespace} holds no hubs"
+        return service
 
     def heal(self, namespace: str) -> None:
         """End every fault."""

@@ -112,14 +112,24 @@ class Partition:
 
 
 class Log:
-    """A whole hub: its partitions, and which of them an event goes to."""
+    """A whole hub: its partitions, and which of them an event goes to.
+
+    Attributes:
+        hub: what it was made as; the number of partitions is that of `partitions`.
+        created: when, ms since 1970.
+        partitions: by number.
+    """
 
     def __init__(self, hub: Hub, now: int) -> None:
         self.hub = hub
         self.created = now
-        share = hub.retention_bytes // hub.partitions
-        self.partitions = tuple(Partition(share) for _ in range(hub.partitions))
+        self._share = hub.retention_bytes // hub.partitions
+        self.partitions = tuple(Partition(self._share) for _ in range(hub.partitions))
         self._turn = -1
+
+    def grow(self, count: int) -> None:
+        """Add empty partitions."""
+        self.partitions += tuple(Partition(self._share) for _ in range(count))
 
     def choose(self, key: str | None) -> Partition:
         """Return the partition for a key; without one, the next in turn."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from relay.operations import dead_letters, routes
+from relay.operations import dead_letters, probe, routes
 
 app: Final = typer.Typer(
     name="python -m relay", no_args_is_help=True, pretty_exceptions_enable=False
@@ -24,3 +24,4 @@ def relay() -> None:
 
 app.command("routes")(routes.command)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("probe")(probe.command)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab.faults import __main__ as command
+from lab.faults import readme
 from lab.faults.case import Case
 from lab.faults.plan import Kind
 from lab.faults.result import Result
@@ -38,6 +39,8 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str
     monkeypatch.setattr(command, "open_stage", open_stage)
     monkeypatch.setattr(command, "CASES", CASES)
     monkeypatch.setattr(command, "DOCUMENT", tmp_path / "reliability.md")
+    monkeypatch.setattr(command, "README", tmp_path / "README.md")
+    command.README.write_text(f"{readme.BEGIN}\n{readme.END}\n")
     monkeypatch.setattr(command, "_be_quiet", lambda: None)
     return names
 
@@ -54,6 +57,7 @@ def test_the_whole_matrix_is_played_and_written_down(
 
     assert 4 == len(played) == last_line(capsys)["cases"]
     assert "4 cases: 0 lost" in command.DOCUMENT.read_text()
+    assert "| all of it | 4 | 4 | 0 | 0 |" in command.README.read_text()
 
 
 @pytest.mark.parametrize("part", [["--quick"], ["--only", "another"]])
@@ -63,6 +67,7 @@ def test_a_part_of_it_is_not_written_down(part: list[str], played: list[str]) ->
     assert {"another, Service Bus queue"} <= set(played)
     assert "a fault, Event Hub" not in played
     assert not command.DOCUMENT.exists()
+    assert "all of it" not in command.README.read_text()
 
 
 def test_a_case_that_breaks_is_told_and_fails_the_run(

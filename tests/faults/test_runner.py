@@ -11,7 +11,15 @@ import pytest
 
 from lab.audit import Alteration, Report, RouteReport
 from lab.faults import matrix
-from lab.faults.case import EVERYWHERE, Case, NeverHappenedError, Scene, always, nothing
+from lab.faults.case import (
+    EVERYWHERE,
+    Case,
+    Flow,
+    NeverHappenedError,
+    Scene,
+    always,
+    nothing,
+)
 from lab.faults.cases import CASES
 from lab.faults.journal import Journal
 from lab.faults.plan import FAULTED, HEALTHY, TARGETS, Kind
@@ -71,7 +79,7 @@ class FakeStage:
         self.done.append("audit")
         return self.report, self.malformed_lost
 
-    async def worst_delay(self, since: float) -> float | None:
+    def worst_delay(self, since: float) -> float | None:
         assert since > 0
         return 0.25
 
@@ -148,6 +156,15 @@ async def test_duplicates_are_counted_and_allowed() -> None:
 
     assert 1 == result.duplicated
     assert result.is_good
+
+
+async def test_a_case_may_have_a_flow_of_its_own_while_its_fault_lasts() -> None:
+    stage = FakeStage()
+
+    result = await played(stage, flow=Flow(7, SCRIPT.rate), family="the way")
+
+    assert ["1 flow", "7 flow"] == [done for done in stage.done if "flow" in done][:2]
+    assert "the way" == result.family
 
 
 async def test_a_malformed_message_that_nobody_kept_is_lost() -> None:
@@ -297,11 +314,12 @@ def test_cases_are_chosen_by_words_and_the_quick_ones_are_about_a_fifth() -> Non
     assert 0.15 < len(quick) / len(everything) < 0.25
     assert {each.kind for each in quick} == set(EVERYWHERE)
     assert {"worker killed during a redrive"} == {
-        each.case.name for each in matrix.choose(CASES, words="During a REDRIVE")
+        each.case.name for each in matrix.choose(CASES, words=["During a REDRIVE"])
     }
-    assert [] == matrix.choose(CASES, words="no such thing")
+    assert [] == matrix.choose(CASES, words=["no such thing"])
 
 
 def test_no_two_cases_have_the_same_name_and_quick_ones_apply() -> None:
     assert len(CASES) == len({case.name for case in CASES})
     assert all(set(case.quick) <= set(case.applies_to) for case in CASES)
+    assert all(case.family for case in CASES)

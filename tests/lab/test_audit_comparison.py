@@ -335,3 +335,41 @@ def test_any_single_fault_among_many_is_found(
     report: Report = audit([sent(event) for event in events], {"all": arrived}, [EVERYTHING])
     found = {"lose": report.lost, "swap": report.out_of_order, "alter": report.altered}
     assert {"lose": 0, "swap": 0, "alter": 0} | {fault: 1} == found
+
+
+# A destination whose partitions changed
+
+MOVES = Expectation("all", lambda _: True, moves=True)
+
+
+def at(notification: Notification, stream: str, moment: float) -> Received:
+    return replace(delivered(notification, stream), enqueued=moment)
+
+
+def moved(*arrived: Received) -> RouteReport:
+    (route,) = audit(INGRESS, {"all": arrived}, [MOVES]).routes
+    return route
+
+
+def test_a_twin_may_go_on_elsewhere_where_partitions_changed_and_nowhere_else() -> None:
+    arrived = [at(FIRST, "old/1", 1.0), at(SECOND, "new/4", 2.0), at(THIRD, "new/4", 2.0)]
+
+    assert () == moved(*arrived).out_of_order
+    assert (key(SECOND), key(THIRD)) == one_route(arrived).out_of_order
+
+
+def test_what_came_later_on_another_partition_and_was_sent_before_is_out_of_order() -> None:
+    route = moved(at(FIRST, "old/1", 1.0), at(THIRD, "new/0", 2.0), at(SECOND, "old/1", 3.0))
+
+    assert (key(SECOND),) == route.out_of_order
+
+
+def test_on_one_partition_the_place_tells_though_the_time_does_not() -> None:
+    assert (key(FIRST),) == moved(at(SECOND, "1", 1.0), at(FIRST, "1", 1.0)).out_of_order
+    assert () == moved(at(SECOND, "1", 1.0), at(FIRST, "2", 1.0)).out_of_order
+
+
+def test_a_copy_on_another_partition_changes_no_order() -> None:
+    route = moved(at(FIRST, "1", 1.0), at(SECOND, "1", 2.0), at(FIRST, "2", 3.0))
+
+    assert ((), (key(FIRST),)) == (route.out_of_order, route.duplicated)

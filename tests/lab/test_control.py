@@ -127,6 +127,27 @@ async def test_a_role_is_revoked_and_granted_by_short_names(
             "cannot convert float infinity",
             id="a time without end",
         ),
+        pytest.param(
+            "/traffic/swallow",
+            {"place": "analytics"},
+            404,
+            "no proxied place is called 'analytics'; known: ",
+            id="a place without a proxy",
+        ),
+        pytest.param(
+            "/storage/delay",
+            {"seconds": 1, "acts": "reads"},
+            400,
+            "no kinds of requests: reads (delete, lease, read, write)",
+            id="an unknown kind of requests",
+        ),
+        pytest.param(
+            "/recreate",
+            {"namespace": "analytics", "hub": "alarms", "partitions": 2},
+            404,
+            "no hub of analytics is called 'alarms'",
+            id="an unknown hub",
+        ),
         pytest.param("/cut", [1], 400, "send one JSON object", id="no object"),
     ],
 )

@@ -69,6 +69,19 @@ async def test_up_prints_json_runs_until_ctrl_c_and_ends_cleanly(tmp_path: Path)
     assert not (tmp_path / "azurite.pid").exists()
 
 
+async def test_the_way_to_a_proxied_lab_can_be_spoilt(tmp_path: Path) -> None:
+    async with lab_up(tmp_path, "--json", "--proxied") as process:
+        assert process.stdout is not None
+        ready = json.loads(await process.stdout.readline())
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(ready["control"] + "/traffic/down", json={"place": "storage"}) as done,
+        ):
+            assert done.status == 200
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await session.get(ready["settings"]["DEAD_LETTERS__blobServiceUri"], ssl=False)
+
+
 async def test_up_prints_settings_for_a_shell_and_writes_them_for_core_tools(
     tmp_path: Path,
 ) -> None:

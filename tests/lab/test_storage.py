@@ -403,6 +403,36 @@ async def test_it_can_be_slow(account: Account) -> None:
     assert (await account.put())[0] == 201
 
 
+@pytest.mark.parametrize("act", ["write", "lease", "delete", "read"])
+async def test_a_fault_may_concern_one_kind_of_requests_only(
+    account: Account, container: ContainerClient, act: str
+) -> None:
+    blob = container.get_blob_client("a")
+    await blob.upload_blob(b"x")
+    await container.upload_blob("c", b"z")
+    account.storage.refuse(412, "ConditionNotMet", acts=(act,))
+    calls = {
+        "lease": lambda: blob.acquire_lease(-1, lease_id=str(uuid.uuid4())),
+        "read": blob.get_blob_properties,
+        "write": lambda: container.upload_blob("b", b"y", overwrite=True),
+        "delete": lambda: container.delete_blob("c"),
+    }
+    refused = []
+    for name, call in calls.items():
+        try:
+            await call()
+        except ResourceModifiedError:
+            refused.append(name)
+    account.storage.allow()
+
+    assert [act] == refused
+
+
+async def test_a_kind_of_requests_that_there_is_not_is_refused(account: Account) -> None:
+    with pytest.raises(ValueError, match=r"no kinds of requests: writes \(delete, lease, read"):
+        account.storage.slow(1, acts=("writes",))
+
+
 async def test_many_requests_side_by_side_are_all_answered(
     container: ContainerClient,
 ) -> None:

@@ -128,6 +128,21 @@ async def test_an_endpoint_in_trouble_is_unavailable(tenant: Tenant, status: int
     assert error.reason is Reason.UNAVAILABLE
 
 
+async def test_an_endpoint_that_never_answers_is_not_waited_for(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK would wait for minutes, and every other route of the batch with it."""
+    monkeypatch.setattr("relay.identity._ANSWER_SECONDS", 0.2)
+    tenant.endpoint.faults.fault = HttpFault(silent=True)
+    async with Identity() as identity:
+        with pytest.raises(DeliveryError, match=r"no answer within 0\.2 seconds") as caught:
+            await identity.check(AUDIENCE)
+        tenant.endpoint.faults.fault = None
+        await identity.check(AUDIENCE)
+
+    assert caught.value.reason is Reason.TIMEOUT
+
+
 async def test_an_endpoint_that_is_gone_is_unavailable(tenant: Tenant) -> None:
     await tenant.endpoint.stop()
 
