@@ -19,12 +19,13 @@ import pytest_asyncio
 
 from lab.local_azure import LocalAzure
 from lab.plan import free_block, plant_plan
-from relay.dead_letters import DeadLetters
+from relay.dead_letters import DeadLetters, Shelf
 from relay.delivery import Delivery, UnsettledError
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.ingress import Arrival
 from relay.redrive import Redrive
+from relay.resending import Resender
 from relay.sending import Patience, Sender, Sink
 from tests.contract.test_dead_letters import STORES
 from tests.contract.test_sink import KINDS, Bench
@@ -108,7 +109,8 @@ class World:
     def _new(self) -> Delivery:
         letters, sinks = cast("DeadLetters", self.letters), {ROUTE.name: self.sink}
         sender = Sender(sinks, lambda _: None, PATIENCE)
-        redrive = Redrive(sender, letters, lambda _: None, lambda: NOON)
+        resender = Resender(sender, letters, lambda: NOON)
+        redrive = Redrive(resender, letters, lambda _: None)
         return Delivery([ROUTE], sender, letters, redrive, lambda _: None, lambda: NOON)
 
     async def restart(self) -> None:
@@ -133,10 +135,11 @@ class World:
     async def waiting(self) -> list[str]:
         """Return the ids of what waits in Blob."""
         found = []
-        for lane in await self.letters.lanes(ROUTE.name):
+        shelf = Shelf(ROUTE.name)
+        for lane in await self.letters.lanes(shelf):
             if lane.startswith(f"{self.name}/"):
-                async for parcel in self.letters.waiting(ROUTE.name, lane):
-                    found += [letter.arrival for letter in parcel.letters]
+                async for portion in self.letters.portions(shelf, lane):
+                    found += [each.arrival for parcel in portion for each in parcel.letters]
         return ids(found)
 
     def arrived(self) -> list[str]:
@@ -198,7 +201,7 @@ async def world(azure: LocalAzure, request: pytest.FixtureRequest) -> AsyncItera
     sink, store = request.param
     async with AsyncExitStack() as stack:
         bench = await stack.enter_async_context(KINDS[sink](azure))
-        letters = await stack.enter_async_context(STORES[store](azure))
+        letters, _ = await stack.enter_async_context(STORES[store](azure))
         name = f"{abs(hash(request.node.name)):x}"
         made = World(name, bench, FickleLetters(letters), looks(azure, sink, bench))
         yield made
