@@ -218,8 +218,9 @@ class Delivery:
 
     async def _keep_malformed(self, arrivals: Sequence[Arrival]) -> None:
         letters = [self._malformed(arrival) for arrival in arrivals]
-        if letters := await self._keep(MALFORMED_ROUTE, arrivals, Fate.HELD, letters):
-            self._observe(MalformedKept(letters))
+        for name, new in (await self._new(MALFORMED_ROUTE, arrivals, letters)).items():
+            await self._dead_letters.put(name, new, MALFORMED_ROUTE)
+            self._observe(MalformedKept(new))
 
     def _malformed(self, arrival: Arrival) -> DeadLetter:
         detail = arrival.content.detail if isinstance(arrival.content, Malformed) else ""
@@ -267,30 +268,33 @@ class Delivery:
     ) -> None:
         given_up = [failure.dead_letter(self._now()) for failure in failures]
         error = self._circuits[route.name].error
-        for fate in Fate:
-            letters = [letter for letter in given_up if letter.fate is fate]
-            if letters := await self._keep(route.name, batch, fate, letters):
-                self._observe(DeadLettered(route, letters, error))
+        for name, letters in (await self._new(route.name, batch, given_up)).items():
+            await self._dead_letters.put(name, letters, route.name)
+            self._observe(DeadLettered(route, letters, error))
 
-    async def _keep(
-        self, route: str, batch: Sequence[Arrival], fate: Fate, letters: list[DeadLetter]
-    ) -> list[DeadLetter]:
-        """Make letters durable, but for those that an earlier delivery has made so already.
+    async def _new(
+        self, route: str, batch: Sequence[Arrival], letters: Sequence[DeadLetter]
+    ) -> dict[str, list[DeadLetter]]:
+        """Return by blob the letters that are new: not kept since an earlier delivery.
 
         A host that delivers again may cut its batches differently. Only until something comes
-        of which Blob holds nothing behind it must it be asked. Returns those made durable now.
+        of which Blob holds nothing behind it must it be asked. What is overwritten now is no
+        place where a letter is kept.
         """
-        if not letters:
-            return []
-        name = blob_name(route, batch, fate)
+        blobs = {
+            blob_name(route, batch, fate): [each for each in letters if each.fate is fate]
+            for fate in Fate
+        }
+        blobs = {name: its for name, its in blobs.items() if its}
         lane = self._lanes[route].lane(batch[0].lane)
-        if lane.may_repeat:
-            kept = await self._dead_letters.kept(name, batch)
+        if blobs and lane.may_repeat:
+            kept = await self._dead_letters.kept(route, batch, but=blobs)
             lane.may_repeat = kept.goes_on
-            letters = [each for each in letters if each.arrival.place not in kept.places]
-        if letters:
-            await self._dead_letters.put(name, letters, route)
-        return letters
+            blobs = {
+                name: [each for each in its if each.arrival.place not in kept.places]
+                for name, its in blobs.items()
+            }
+        return {name: its for name, its in blobs.items() if its}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from relay.formats import json_format
 from relay.ingress import Arrival, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from relay.dead_letters.names import Shelf
@@ -116,8 +116,10 @@ class DeadLetters(Protocol):
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         """Make a blob of letters durable; an older one of that name is overwritten."""
 
-    async def kept(self, name: str, batch: Sequence[Arrival]) -> Kept:
-        """Return what of a batch is kept for its route, whatever its fate, but in this blob."""
+    async def kept(
+        self, route: str, batch: Sequence[Arrival], but: Collection[str] = ()
+    ) -> Kept:
+        """Return what of a batch is kept for a route, of any fate, `but` in these blobs."""
 
     async def shelves(self) -> list[Shelf]:
         """Return every route and fate for which something is kept."""

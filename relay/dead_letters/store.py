@@ -10,7 +10,7 @@ from relay.dead_letters.names import Fate, Shelf, parse, shelf_of
 from relay.dead_letters.portions import LIMITS, Limits, portioned
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from relay.dead_letters.blobs import Blobs
     from relay.dead_letters.letters import DeadLetter, Listed, Parcel
@@ -33,15 +33,17 @@ class BlobDeadLetters:
         """Make a blob of letters durable; an older one of that name is overwritten."""
         await self._blobs.write(name, encode(letters, route))
 
-    async def kept(self, name: str, batch: Sequence[Arrival]) -> Kept:
-        """Return what of a batch is kept for its route, whatever its fate, but in this blob."""
+    async def kept(
+        self, route: str, batch: Sequence[Arrival], but: Collection[str] = ()
+    ) -> Kept:
+        """Return what of a batch is kept for a route, of any fate, `but` in these blobs."""
         first, last = batch[0].sequence, batch[-1].sequence
-        route, lane = shelf_of(name).route, batch[0].lane
+        lane = batch[0].lane
         names, goes_on = [], False
         for fate in Fate:
             async for blob in self._blobs.listed(Shelf(route, fate).lane_prefix(lane)):
                 found = parse(blob.name)
-                if found is not None and found.last >= first and blob.name != name:
+                if found is not None and found.last >= first and blob.name not in but:
                     goes_on |= found.last > last
                     names += [blob.name] if found.first <= last else []
         parcels = [

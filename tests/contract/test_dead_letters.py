@@ -269,16 +269,19 @@ async def test_what_is_kept_of_a_batch_is_found_whatever_its_fate_and_its_cut(
     await shelf.put(4, lane="hub/1")
     batch = [a_letter(n, "hub/0", 0, Reason.TIMEOUT).arrival for n in (3, 4, 5)]
 
-    kept = await shelf.store.kept(blob_name(shelf.route, batch, Fate.WAITING), batch)
+    kept = await shelf.store.kept(shelf.route, batch)
 
     assert {("hub/0", n, 0) for n in (1, 2, 3, 4, 5, 6)} == kept.places
     assert kept.goes_on
 
 
-async def test_the_blob_of_a_batch_itself_is_not_asked_what_is_kept(shelf: Keeping) -> None:
+async def test_a_blob_that_is_about_to_be_overwritten_is_not_asked_what_is_kept(
+    shelf: Keeping,
+) -> None:
     batch = [letter.arrival for letter in await shelf.put(1, 2)]
+    name = blob_name(shelf.route, batch, Fate.WAITING)
 
-    kept = await shelf.store.kept(blob_name(shelf.route, batch, Fate.WAITING), batch)
+    kept = await shelf.store.kept(shelf.route, batch, but=[name])
 
     assert (frozenset(), False) == (kept.places, kept.goes_on)
 
