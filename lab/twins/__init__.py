@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.twins.bus_sender import BusSender, by_twin_session
 from lab.twins.notification import TELEMETRY, Message, Notification
 from lab.twins.plant import HOST, Layout, Plant
 from lab.twins.poison import POISON
@@ -12,6 +13,7 @@ __all__ = [
     "HOST",
     "POISON",
     "TELEMETRY",
+    "BusSender",
     "Layout",
     "Message",
     "Notification",
@@ -21,5 +23,6 @@ __all__ = [
     "TopicSender",
     "anywhere",
     "by_twin",
+    "by_twin_session",
     "on_partition",
 ]

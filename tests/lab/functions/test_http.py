@@ -244,6 +244,17 @@ async def test_a_body_arrives_and_leaves_byte_for_byte_also_if_compressed(
         assert "application/octet-stream" == answered.content_type
 
 
+async def test_a_head_request_gets_the_headers_of_an_answer_alone(
+    host: FunctionsHost,
+) -> None:
+    url = await host.listen()
+    async with aiohttp.ClientSession(url) as session:
+        answered = await session.head("/api/mirror")
+
+        assert (207, "HEAD") == (answered.status, answered.headers["X-Method"])
+        assert b"" == await answered.read()
+
+
 async def test_a_header_that_comes_twice_is_joined_by_a_comma(host: FunctionsHost) -> None:
     url = await host.listen()
     async with aiohttp.ClientSession(url) as session:

@@ -110,6 +110,7 @@ async def story(story_of: Callable[..., object]) -> AsyncIterator[Story]:
         Queue("ordered-brief", session=True, lock_seconds=1),
         Queue("ordered-renewed", session=True, lock_seconds=2),
         Topic("news", (Subscription("a", max_delivery_count=2), Subscription("b"))),
+        Topic("ordered-news", (Subscription("a", session=True),)),
     )
     async with story_of(*entities) as story:
         yield story
@@ -231,6 +232,17 @@ async def test_a_worker_that_exits_loses_nothing(story: Story) -> None:
 
         assert host.counts["died"] == 1
     assert {"exit", "b"} == set(story.bodies("done"))
+
+
+async def test_a_function_that_never_answers_loses_its_message_when_its_time_is_over(
+    story: Story,
+) -> None:
+    story.lab.put("plain", "hang")
+    async with story.host(ONE="plain") as host:
+        await story.until_counts("plain", active=0)
+
+        assert 1 == host.counts["timed_out"]
+    assert [1, 2] == [told["deliveries"] for told in story.told()]
 
 
 async def test_what_is_under_way_when_the_host_stops_comes_again_when_its_lock_ends(
@@ -402,6 +414,17 @@ async def test_batches_of_a_session_hold_that_session_alone(story: Story) -> Non
 
     assert all(len({body[0] for body in batch}) == 1 for batch in story.batches())
     assert ["x1", "x2", "y1", "y2"] == sorted(story.bodies())
+
+
+async def test_a_subscription_has_sessions_too(story: Story) -> None:
+    for name in "xy":
+        story.lab.put("ordered-news", f"{name}1", "fail 1", f"{name}3", group_id=name)
+    async with story.host(ORDERED_TOPIC="ordered-news", SUBSCRIPTION="a"):
+        await story.until_counts("ordered-news/Subscriptions/a", active=0)
+
+    for name in "xy":
+        done = [told["body"] for told in story.told("done") if told["session"] == name]
+        assert [f"{name}1", "fail 1", f"{name}3"] == done
 
 
 async def test_a_killed_worker_leaves_its_session_in_order(story: Story) -> None:

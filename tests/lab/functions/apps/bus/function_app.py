@@ -61,6 +61,8 @@ async def obey(function: str, messages: list[func.ServiceBusMessage]) -> None:
                 raise ValueError(f"failure {message.delivery_count}")
             case [b"exit"] if message.delivery_count == 1:
                 sys.exit(3)
+            case [b"hang"] if message.delivery_count == 1:
+                raise asyncio.CancelledError
             case [b"sleep", seconds]:
                 await asyncio.sleep(float(seconds))
     while waits and switch.exists():  # noqa: ASYNC110, ASYNC240 - the same
@@ -119,6 +121,20 @@ if "RETRIED" in os.environ:
     @app.retry(strategy="fixed_delay", max_retry_count="5", delay_interval="00:00:01")
     async def retried(messages: func.ServiceBusMessage) -> None:
         await obey("retried", [messages])
+
+
+if "ORDERED_TOPIC" in os.environ:
+
+    @app.service_bus_topic_trigger(
+        arg_name="messages",
+        topic_name="%ORDERED_TOPIC%",
+        subscription_name="%SUBSCRIPTION%",
+        connection="BUS",
+        data_type="binary",
+        is_sessions_enabled=True,
+    )
+    async def ordered_topic(messages: func.ServiceBusMessage) -> None:
+        await obey("ordered_topic", [messages])
 
 
 if "TOPIC" in os.environ:
