@@ -23,6 +23,7 @@ from relay.observer import (
     Failed,
     MalformedKept,
     Redriven,
+    RequestRefused,
     Unreadable,
     Unrouted,
 )
@@ -43,6 +44,7 @@ SCOPE: Final = "relay"
 ROUTE: Final = "relay.route.name"
 OUTCOME: Final = "relay.outcome"
 ERROR_TYPE: Final = "error.type"
+STATUS: Final = "http.response.status_code"
 DESTINATION: Final = "messaging.destination.name"
 
 _log: Final = logging.getLogger("relay")
@@ -64,6 +66,11 @@ class Telemetry:
             "relay.authorization.failures",
             unit="{failure}",
             description="Refusals by destinations, by cause",
+        )
+        self._requests = meter.create_counter(
+            "relay.requests.refused",
+            unit="{request}",
+            description="Requests that were not taken, by status",
         )
         self._healthy = meter.create_gauge(
             "relay.route.healthy", description="1 while the route delivers, else 0"
@@ -88,6 +95,9 @@ class Telemetry:
                 _say(WARNING, "relay.malformed", None, count=len(letters), detail=detail)
             case Unreadable(route, blob):
                 _say(ERROR, "relay.unreadable_dead_letter", route, blob=blob)
+            case RequestRefused(status, detail):
+                self._requests.add(1, {STATUS: status})
+                _say(WARNING, "relay.request_refused", None, status=status, detail=detail)
             case Unrouted(count):
                 self._events.add(count, {OUTCOME: "unrouted"})
 

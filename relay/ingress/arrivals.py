@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
     from typing import Any
 
     from relay.event import Event
@@ -27,8 +26,7 @@ class Order(StrEnum):
     GAPLESS = "gapless"
     """They rise by one, as in a hub's partition: a leap tells of another reader."""
     RISING = "rising"
-    """They rise with gaps, as in a session: who had the lane meanwhile can't be told, and a
-    second delivery may bring the same first and last without what is between."""
+    """They rise with gaps, as in a session: who had the lane meanwhile can't be told."""
     NONE = "none"
     """They only tell arrivals apart: nothing has to wait for anything."""
 
@@ -73,7 +71,7 @@ class Arrival:
     """An event, or what should have been one, with its place in the order of arrival.
 
     Attributes:
-        part: its number among the events that share a sequence number.
+        part: its number among the events that of one message (a message may hold a batch).
         order: what the lane's numbers tell; it does not outlast the invocation.
     """
 
