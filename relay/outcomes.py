@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from relay.ingress import Malformed
 from relay.observer import DeadLettered, Delivered, Fact, MalformedKept
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from relay.event import Event
     from relay.failures import Reason
-    from relay.ingress import Arrival
+    from relay.ingress import Arrival, Malformed
 
 
 class Ending(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relay.ingress.arrivals import Arrival, Malformed, Message, Order
+from relay.ingress.caller import from_caller
 from relay.ingress.event_grid import from_event_grid
 from relay.ingress.event_hub import from_event_hub
 from relay.ingress.http import from_http
@@ -15,6 +16,7 @@ __all__ = [
     "Malformed",
     "Message",
     "Order",
+    "from_caller",
     "from_event_grid",
     "from_event_hub",
     "from_http",

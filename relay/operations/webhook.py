@@ -106,17 +106,20 @@ class Webhook:
     async def answer(self, request: Request) -> Answer:
         """Answer a request; what could not be taken is told as a problem (RFC 9457)."""
         try:
-            match request.method.upper():
-                case "OPTIONS":
-                    return self._consent(request.headers)
-                case "POST":
-                    return await self._take(request)
-                case method:
-                    raise _RefusedError(405, f"{method} is no way to send events", Allow=_ALLOW)
+            return await self._answer(request)
         except _RefusedError as refused:
             return self._refuse(refused.status, refused.detail, refused.headers)
         except AccessError as error:
             return self._refuse(error.status, error.detail, error.headers)
+
+    async def _answer(self, request: Request) -> Answer:
+        match request.method.upper():
+            case "OPTIONS":
+                return self._consent(request.headers)
+            case "POST":
+                return await self._take(request)
+            case method:
+                raise _RefusedError(405, f"{method} is no way to send events", Allow=_ALLOW)
 
     def _consent(self, headers: Mapping[str, str]) -> Answer:
         """Agree to be sent events by an origin that may (abuse protection, no authentication).

@@ -24,6 +24,7 @@ DEAD_LETTERS: Final = "DEAD_LETTERS"
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 _CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+_PREFIX: Final = re.compile(r"(?!(RELAY|INGRESS|ACCESS|DEAD_LETTER))([A-Z][A-Z0-9]*_)+|")
 _CLIENT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _WHOLE: Final = ("", "AzureWebJobs", "ConnectionStrings__", "CUSTOMCONNSTR_")
@@ -58,7 +59,10 @@ def read(
 
     Raises:
         SettingsError: with everything that is missing, misspelt, secret or contradictory.
+        ValueError: the prefix can't be one.
     """
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} is no prefix: write one like PLANT_A_")
     problems = Problems()
     reader = Reader(environment, problems, prefix)
     routes = reader.routes(directory)

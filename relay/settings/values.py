@@ -170,3 +170,8 @@ class Settings:
     budget: float = 120.0
     ways_in: WaysIn = WaysIn()
     prefix: str = ""
+
+    @property
+    def name(self) -> str:
+        """The relay's name, where an app holds several: the prefix in lower case; else `""`."""
+        return self.prefix.rstrip("_").lower()
