@@ -9,6 +9,7 @@ Event Grid drops what it is refused.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
@@ -36,6 +37,7 @@ PROBLEM: Final = "application/problem+json"
 _ALLOW: Final = "OPTIONS, POST"
 _LATER: Final = 30
 """Seconds after which a sender may try again where nobody knows better."""
+_ORIGIN: Final = re.compile(r"[a-z0-9._-]+")
 _VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _FAREWELL: Final = "subscriptiondeletion"
 """The `aeg-event-type` by which Event Grid says that a subscription is gone."""
@@ -129,7 +131,7 @@ class Webhook:
         """
         origin = headers.get("webhook-request-origin", "").strip().lower()
         granted = {"Allow": _ALLOW}
-        if origin and not self._ingress.origins.isdisjoint({origin, "*"}):
+        if _ORIGIN.fullmatch(origin) and not self._ingress.origins.isdisjoint({origin, "*"}):
             granted |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
         return Answer(200, granted)
 

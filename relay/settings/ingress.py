@@ -57,10 +57,10 @@ def read_ingress(reader: Reader, *, is_needed: bool) -> WaysIn:
         event_hub=_event_hub(reader) if _any(reader, _HUB) else None,
         service_bus=_service_bus(reader) if _any(reader, _SERVICE_BUS) else None,
         event_grid=reader.is_true("INGRESS_EVENT_GRID") and _event_grid(reader),
-        http=_http(reader) if _any(reader, ("INGRESS_HTTP", *_HTTP)) else None,
+        http=_http(reader) if _is_tried(reader) else None,
     )
-    has_settings = _any(reader, (*_HUB, *_SERVICE_BUS, *_HTTP, "INGRESS_HTTP"))
-    if is_needed and not has_settings and not ways_in.event_grid:
+    is_tried = _any(reader, (*_HUB, *_SERVICE_BUS)) or ways_in.event_grid or _is_tried(reader)
+    if is_needed and not is_tried:
         reader.note(
             "INGRESS_EVENT_HUB",
             "there is no way in",
@@ -68,6 +68,11 @@ def read_ingress(reader: Reader, *, is_needed: bool) -> WaysIn:
             "README",
         )
     return ways_in
+
+
+def _is_tried(reader: Reader) -> bool:
+    """Whether somebody wants the webhook, though perhaps by halves."""
+    return _any(reader, ("INGRESS_HTTP", *_HTTP)) and reader.optional("INGRESS_HTTP") != "false"
 
 
 def _any(reader: Reader, names: tuple[str, ...]) -> bool:
