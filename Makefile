@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.done
 AZURITE := lab/node_modules/.done
-CODE := relay lab bench tests function_app.py
+CODE := relay lab bench examples tests function_app.py
 
 .PHONY: help demo faults lab test check fix lock clean
 

@@ -319,6 +319,8 @@ def test_everything_that_is_required_is_imported() -> None:
 def test_only_what_runs_in_azure_is_deployed() -> None:
     ignored = set((ROOT / ".funcignore").read_text("utf-8").splitlines())
 
-    assert ignored >= {f"{folder}/" for folder in ("lab", "tests", "bench", "infra", "docs")}
+    assert ignored >= {
+        f"{folder}/" for folder in ("lab", "tests", "bench", "infra", "docs", "examples")
+    }
     assert ignored >= {".*", "local.settings.json"}
     assert not ignored & {"relay/", "function_app.py", "host.json", "requirements.txt", "*"}
