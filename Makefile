@@ -24,7 +24,7 @@ faults: $(SET_UP) $(AZURITE) ## Break everything while events flow, and count; Q
 conformance: $(SET_UP) ## Hold the webhook to what others specify; JSON=1 ends with one JSON object
 	@$(BIN)/python tests/conformance --write $(if $(JSON),--json)
 
-fuzz: $(SET_UP) ## Feed every decoder a million inputs, about 20 minutes; INPUTS=n fewer or more
+fuzz: $(SET_UP) ## Feed the decoders a million inputs, for half an hour; INPUTS=n for another number
 	@$(BIN)/python tests/fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(JSON),--json)
 
 lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the settings to use it
