@@ -125,7 +125,7 @@ class Relay:
         """
         await self._settle_messages(ingress.from_event_hub(events))
 
-    async def from_service_bus(self, messages: Iterable[func.ServiceBusMessage]) -> None:
+    async def from_service_bus(self, messages: Sequence[func.ServiceBusMessage]) -> None:
         """Settle what the Service Bus trigger brings.
 
         Raises:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,26 @@ EVERY_WAY = SERVICE_BUS | {
 }
 
 
+class SilentBus:
+    """A queue that brings nothing, to see what the app declares."""
+
+    entity = "silent"
+
+    @asynccontextmanager
+    async def receiver(self) -> AsyncIterator[SilentBus]:
+        yield self
+
+    @asynccontextmanager
+    async def next_session(self, _seconds: float) -> AsyncIterator[SilentBus]:
+        yield self
+
+    async def receive(self, _limit: int, _seconds: float) -> list[Any]:
+        return await asyncio.Event().wait() or []
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+
 async def index(settings: Mapping[str, str]) -> dict[str, Function]:
     """Let the real worker library say what the app declares; nothing is reached for it."""
     host = FunctionsHost(
@@ -54,6 +75,7 @@ async def index(settings: Mapping[str, str]) -> dict[str, Function]:
         example_settings() | settings,
         on_log=Logs(),
         sources=lambda *_: MemorySource({}),
+        bus_sources=lambda *_: SilentBus(),
     )
     async with host:
         return {function.name: function for function in host.functions}
@@ -126,7 +148,7 @@ SUBSCRIPTION = {"INGRESS_TOPIC": "twin-events", "INGRESS_SUBSCRIPTION": "relay"}
     ("settings", "declared"),
     [
         (
-            {"INGRESS_QUEUE": "twin-events"},
+            {"INGRESS_QUEUE": "twin-events", "INGRESS_BATCHES": "true"},
             {
                 "name": "messages",
                 "cardinality": "MANY",
@@ -135,7 +157,7 @@ SUBSCRIPTION = {"INGRESS_TOPIC": "twin-events", "INGRESS_SUBSCRIPTION": "relay"}
             },
         ),
         (
-            {**SUBSCRIPTION, "INGRESS_SESSIONS": "true", "INGRESS_BATCHES": "false"},
+            {**SUBSCRIPTION, "INGRESS_SESSIONS": "true"},
             {
                 "name": "message",
                 "cardinality": "ONE",

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from relay.ingress.arrivals import Message, Order, aware, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import azure.functions as func
 
@@ -34,10 +34,32 @@ class Entity:
 
 
 def from_service_bus(
-    messages: Iterable[func.ServiceBusMessage], entity: Entity
+    messages: Sequence[func.ServiceBusMessage], entity: Entity
 ) -> list[Message]:
-    """Take messages of the Service Bus trigger, one or a batch."""
+    """Take messages of the Service Bus trigger, one or a batch.
+
+    Raises:
+        ValueError: which of a batch's messages says its content type can't be told.
+    """
+    _check_content_types(messages)
     return [_message(message, entity) for message in messages]
+
+
+def _check_content_types(messages: Sequence[func.ServiceBusMessage]) -> None:
+    """Refuse a batch of which some messages have a content type and others have none.
+
+    The host leaves out empty texts of an array, and the library reads by position: it would
+    give a message the type of another (`ToRpcStringArray` in Azure/azure-functions-host,
+    `_get_from_metadata_array` in Azure/azure-functions-python-library).
+    """
+    if len(messages) > 1:
+        metadata = getattr(messages[0], "metadata", None) or {}
+        said = len(metadata.get("ContentTypeArray") or ())
+        if said not in {0, len(messages)}:
+            raise ValueError(
+                f"{said} of {len(messages)} messages say their content type, and the host does "
+                "not tell which: set INGRESS_BATCHES to false, so that they come one by one"
+            )
 
 
 def _message(message: func.ServiceBusMessage, entity: Entity) -> Message:

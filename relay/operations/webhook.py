@@ -39,7 +39,7 @@ _LATER: Final = 30
 """Seconds after which a sender may try again where nobody knows better."""
 _ORIGIN: Final = re.compile(r"[a-z0-9._-]+")
 _VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
-_FAREWELL: Final = "subscriptiondeletion"
+_FAREWELLS: Final = frozenset({"subscriptiondeletion", "unsubscribe"})
 """The `aeg-event-type` by which Event Grid says that a subscription is gone."""
 
 
@@ -148,7 +148,7 @@ class Webhook:
         code = _validation_code(headers, body)
         if code is not None:
             return _json(200, {"validationResponse": code})
-        if headers.get("aeg-event-type", "").lower() == _FAREWELL:
+        if headers.get("aeg-event-type", "").lower() in _FAREWELLS:
             return Answer(200)
         return await self._settled(from_http(headers, body, self._now(), self._source))
 

@@ -104,7 +104,7 @@ def _service_bus(reader: Reader) -> ServiceBusIngress:
     return ServiceBusIngress(
         Ingress(connection, kind, queue or topic, "" if queue else subscription),
         session=reader.is_true("INGRESS_SESSIONS"),
-        batches=reader.is_true("INGRESS_BATCHES", "true"),
+        batches=reader.is_true("INGRESS_BATCHES"),
     )
 
 

@@ -113,9 +113,9 @@ class Reader:
             self.note(name, "it is missing", f"Set it, for example to {example}")
         return value
 
-    def is_true(self, name: str, usual: str = "false") -> bool:
-        """Return a setting that is `true` or `false`."""
-        return self.one_of(name, ("true", "false"), usual) == "true"
+    def is_true(self, name: str) -> bool:
+        """Return a setting that is `true` or `false`; absent, it is false."""
+        return self.one_of(name, ("true", "false"), "false") == "true"
 
     def one_of(self, name: str, words: Sequence[str], usual: str) -> str:
         """Return a setting that is one of a few words; any other is noted."""

@@ -83,7 +83,7 @@ class ServiceBusIngress:
 
     ingress: Ingress
     session: bool = False
-    batches: bool = True
+    batches: bool = False
 
     @property
     def name(self) -> str:

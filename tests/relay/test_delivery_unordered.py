@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from relay.failures import DeliveryError, Reason
 from relay.ingress import Arrival, Malformed, Order
 from tests.fakes import MemoryDeadLetters, MemorySink, a_route, always, an_arrival, an_event
 from tests.relay.event_path import an_event_path, ids
+from tests.virtual_time import in_virtual_time
 
 
 def messages(order: Order, *numbers: int, lane: str = "servicebus:q/pump-1") -> list[Arrival]:
@@ -88,6 +90,19 @@ async def test_what_has_no_order_asks_blob_for_nothing_and_waits_for_nothing() -
 
     assert ["5", "4"] == ids(path.sinks["all"].events)
     assert not asked
+
+
+@in_virtual_time
+async def test_what_has_no_order_is_settled_side_by_side_and_waits_for_no_turn() -> None:
+    """A queue's messages come one by one, many at once, and each takes its time."""
+    path = an_event_path(a_route("all"), all=MemorySink(latency=lambda: 3.0))
+    batches = [messages(Order.NONE, number, lane="servicebus:q") for number in range(20)]
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(path.delivery.settle(batch) for batch in batches))
+
+    assert 20 == len(path.sinks["all"].events)
+    assert not path.dead_letters.blobs
+    assert asyncio.get_running_loop().time() - began < 20
 
 
 async def test_what_has_no_order_goes_to_blob_while_the_destination_fails() -> None:

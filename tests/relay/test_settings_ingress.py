@@ -81,12 +81,12 @@ def names(settings: Mapping[str, str]) -> list[str]:
             ),
         ),
         (
-            SUBSCRIPTION | {"INGRESS_SESSIONS": "true", "INGRESS_BATCHES": "false"},
+            SUBSCRIPTION | {"INGRESS_SESSIONS": "true", "INGRESS_BATCHES": "true"},
             WaysIn(
                 service_bus=ServiceBusIngress(
                     Ingress(BUS_CONNECTION, Kind.TOPIC, "twin-events", "relay"),
                     session=True,
-                    batches=False,
+                    batches=True,
                 )
             ),
         ),
