@@ -44,7 +44,10 @@ ROUTES = json.dumps(
 )
 TOPICS = {"plant-a": "TOPIC", "plant-a-cloud-events": "CLOUD_EVENTS_TOPIC"}
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("ways-in"),
+]
 
 
 def the_plan(block: str) -> Plan:
@@ -223,8 +226,9 @@ async def send_to_bus(
         )
 
 
-@pytest.mark.parametrize("batches", ["true", "false"])
-@pytest.mark.parametrize("entity", ["plain", "twin-events"])
+@pytest.mark.parametrize(
+    ("entity", "batches"), [("plain", "false"), ("plain", "true"), ("twin-events", "true")]
+)
 async def test_events_of_a_queue_and_of_a_subscription_arrive_unchanged(
     azure: LocalAzure, entity: str, batches: str
 ) -> None:
@@ -243,28 +247,28 @@ async def test_a_session_keeps_its_order_through_dead_letters_and_redrive(
     azure: LocalAzure, batches: str
 ) -> None:
     settings = {"INGRESS_QUEUE": "sessions", "INGRESS_SESSIONS": "true"}
-    events = of_two_twins(some_events(400))[:45]
-    assert 45 == len(events)
+    events = of_two_twins(some_events(300))[:24]
+    assert 24 == len(events)
     scope = azure.control.scope("analytics/telemetry")
     async with relay(azure, **settings, INGRESS_BATCHES=batches) as world:
-        for start in range(0, 45, 15):
-            part = events[start : start + 15]
-            if start == 15:
+        for start in range(0, 24, 8):
+            part = events[start : start + 8]
+            if start == 8:
                 azure.control.revoke("relay", SENDER_ROLE, scope)
             await send_to_bus(
                 azure, "sessions", [e.as_amqp() for e in part], [e.twin_id for e in part]
             )
             if start == 0:
-                await world.until(lambda: world.count("relay.delivered") >= 15)
-            if start == 15:
-                await world.until(lambda: world.count("relay.dead_lettered") >= 15)
+                await world.until(lambda: world.count("relay.delivered") >= 8)
+            if start == 8:
+                await world.until(lambda: world.count("relay.dead_lettered") >= 8)
                 azure.control.grant("relay", SENDER_ROLE, scope)
         await world.until(
-            lambda: world.count("relay.delivered") + world.count("relay.dead_lettered") >= 45
+            lambda: world.count("relay.delivered") + world.count("relay.dead_lettered") >= 24
         )
         await world.host.invoke_timer("redrive")
         await world.until(
-            lambda: world.count("relay.delivered") + world.count("relay.redriven") >= 45
+            lambda: world.count("relay.delivered") + world.count("relay.redriven") >= 24
         )
         arrived = await world.arrived(events)
 
@@ -360,8 +364,7 @@ def event_grid(events: Sequence[Notification]) -> dict[str, str]:
     return {"INGRESS_EVENT_GRID": "true", "INGRESS_EVENT_GRID_SOURCE": host_of(events)}
 
 
-@pytest.mark.parametrize("topic", TOPICS)
-@pytest.mark.parametrize("batch", [1, 10])
+@pytest.mark.parametrize(("topic", "batch"), [("plant-a", 1), ("plant-a-cloud-events", 10)])
 async def test_events_of_a_topic_arrive_by_the_event_grid_trigger(
     azure: LocalAzure, topic: str, batch: int
 ) -> None:
@@ -410,8 +413,7 @@ def to_webhook(azure: LocalAzure, world: World, topic: str, **changes: object) -
     )
 
 
-@pytest.mark.parametrize("topic", TOPICS)
-@pytest.mark.parametrize("batch", [1, 10])
+@pytest.mark.parametrize(("topic", "batch"), [("plant-a", 10), ("plant-a-cloud-events", 1)])
 async def test_event_grid_confirms_the_webhook_and_delivers_to_it_by_its_token(
     azure: LocalAzure, topic: str, batch: int
 ) -> None:
@@ -429,33 +431,36 @@ async def test_event_grid_confirms_the_webhook_and_delivers_to_it_by_its_token(
     assert_the_same(events, arrived)
 
 
-@pytest.mark.parametrize("spoilt", SPOILT)
 async def test_a_webhook_whose_caller_is_not_let_in_is_not_even_confirmed(
-    azure: LocalAzure, spoilt: str
+    azure: LocalAzure,
 ) -> None:
     callers = {"INGRESS_HTTP_APPLICATIONS": "4962773b-9cdb-44cf-a8bf-237846a00ab7"}
+    told = {}
     async with relay(azure, **http(azure, **callers)) as world:
-        azure.event_grid.tokens.spoilt = spoilt  # type: ignore[assignment]
-        try:
+        for spoilt in SPOILT:
+            world.records.clear()
+            azure.event_grid.tokens.spoilt = spoilt
             with pytest.raises(HandshakeFailed):
                 await azure.event_grid.subscribe("plant-a", to_webhook(azure, world, "plant-a"))
-        finally:
-            azure.event_grid.tokens.spoilt = None
-        told = [r.properties for r in world.records if r.message == "relay.request_refused"]
+            told[spoilt] = {
+                r.properties["status"]
+                for r in world.records
+                if r.message == "relay.request_refused"
+            }
+        azure.event_grid.tokens.spoilt = None
 
-    assert {403 if spoilt in {"role", "caller"} else 401} == {each["status"] for each in told}
+    assert {each: {403 if each in {"role", "caller"} else 401} for each in SPOILT} == told
 
 
 async def test_an_origin_that_is_not_expected_gets_no_consent(azure: LocalAzure) -> None:
     topic = "plant-a-cloud-events"
     async with relay(azure, **http(azure, INGRESS_HTTP_ORIGINS="")) as world:
         subscription = to_webhook(azure, world, topic)
-        try:
-            active = await azure.event_grid.subscribe(topic, subscription)
-        except HandshakeFailed:
-            return
+        active = await azure.event_grid.subscribe(topic, subscription)
+        state = active.state
+        await azure.event_grid.unsubscribe(topic, "webhook")
 
-    assert "Succeeded" != active.state
+    assert "AwaitingManualAction" == state
 
 
 async def test_what_can_be_kept_nowhere_is_sent_again_by_event_grid_until_it_can(
@@ -487,21 +492,11 @@ async def test_what_can_be_kept_nowhere_is_sent_again_by_event_grid_until_it_can
     assert_the_same(events, arrived)
 
 
-async def test_keys_that_cannot_be_had_are_our_own_trouble_and_cost_no_event(
-    azure: LocalAzure,
-) -> None:
-    topic, events = "plant-a-cloud-events", some_events(3)
+async def test_keys_that_cannot_be_had_are_our_own_trouble(azure: LocalAzure) -> None:
     async with relay(azure, **http(azure, ACCESS_AUTHORITY="http://127.0.0.1:1")) as world:
-        answer = await world.host.request(
-            "POST",
-            "/api/events",
-            {"content-type": "application/cloudevents+json"}
-            | azure.event_grid.tokens.header(AUDIENCE),
-            b"{}",
-        )
-        assert 503 == answer.status
-    async with relay(azure, **http(azure)) as world:
-        await azure.event_grid.subscribe(topic, to_webhook(azure, world, topic))
-        await publish(azure, topic, events)
-        await world.until(lambda: world.count("relay.delivered") >= 3)
-        await azure.event_grid.unsubscribe(topic, "webhook")
+        token = azure.event_grid.tokens.header(AUDIENCE)
+        headers = {"content-type": "application/cloudevents+json"} | token
+        answer = await world.host.request("POST", "/api/events", headers, b"{}")
+
+    assert 503 == answer.status
+    assert ("Retry-After", "30") in answer.headers
