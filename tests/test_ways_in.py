@@ -500,3 +500,51 @@ async def test_keys_that_cannot_be_had_are_our_own_trouble(azure: LocalAzure) ->
 
     assert 503 == answer.status
     assert ("Retry-After", "30") in answer.headers
+
+
+# Whatever happens to the process
+
+
+async def test_a_worker_that_is_killed_costs_no_message_of_a_queue(azure: LocalAzure) -> None:
+    events = some_events(60)
+    async with relay(azure, INGRESS_QUEUE="plain") as world:
+        await send_to_bus(azure, "plain", [event.as_amqp() for event in events])
+        for _ in range(3):
+            seen, died = world.count("relay.delivered"), world.host.counts["died"]
+            await world.until(lambda seen=seen: world.count("relay.delivered") > seen)  # type: ignore[misc]
+            world.host.kill()
+            await world.until(lambda died=died: world.host.counts["died"] > died)  # type: ignore[misc]
+        arrived = await until_all_arrived(world, events)
+
+    assert_unchanged(events, arrived)
+
+
+async def test_a_worker_that_is_killed_costs_no_event_that_event_grid_delivers(
+    azure: LocalAzure,
+) -> None:
+    topic, events = "plant-a-cloud-events", some_events(40)
+    async with relay(azure, **http(azure)) as world:
+        await azure.event_grid.subscribe(topic, to_webhook(azure, world, topic))
+        sending = asyncio.create_task(publish(azure, topic, events))
+        for _ in range(2):
+            seen, died = world.count("relay.delivered"), world.host.counts["died"]
+            await world.until(lambda seen=seen: world.count("relay.delivered") > seen)  # type: ignore[misc]
+            world.host.kill()
+            await world.until(lambda died=died: world.host.counts["died"] > died)  # type: ignore[misc]
+        await sending
+        arrived = await until_all_arrived(world, events)
+        await azure.event_grid.unsubscribe(topic, "webhook")
+
+    assert_the_same(events, arrived)
+
+
+async def until_all_arrived(world: World, events: Sequence[Notification]) -> list[Received]:
+    """Read until nothing is missing: what a killed worker told last is not known."""
+    keys = {event.key for event in events}
+    async with asyncio.timeout(SECONDS):
+        while True:
+            world.heard.clear()
+            arrived = await world.arrived(events)
+            if keys <= {key_of(each) for each in arrived}:
+                return arrived
+            await world.heard.wait()
