@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from relay.settings.problems import Problem, SettingsError
 from relay.settings.reader import read
-from relay.settings.values import Connection, Container, Settings, Transport
+from relay.settings.values import (
+    Access,
+    Connection,
+    Container,
+    HttpIngress,
+    Ingress,
+    ServiceBusIngress,
+    Settings,
+    Transport,
+    WaysIn,
+)
 
 __all__ = [
+    "Access",
     "Connection",
     "Container",
+    "HttpIngress",
+    "Ingress",
     "Problem",
+    "ServiceBusIngress",
     "Settings",
     "SettingsError",
     "Transport",
+    "WaysIn",
     "read",
 ]

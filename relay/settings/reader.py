@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from relay.settings.host import read_budget
+from relay.settings.ingress import INGRESS_SETTINGS, read_ingress
 from relay.settings.problems import Problems
 from relay.settings.routes import read_routes
 from relay.settings.secrets import find_secrets, holds_secret
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
     from relay.routing import Route
 
-INGRESS: Final = "INGRESS"
 DEAD_LETTERS: Final = "DEAD_LETTERS"
 
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 _CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+_PREFIX: Final = re.compile(r"(?!(RELAY|INGRESS|ACCESS|DEAD_LETTER))([A-Z][A-Z0-9]*_)+|")
 _CLIENT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _WHOLE: Final = ("", "AzureWebJobs", "ConnectionStrings__", "CUSTOMCONNSTR_")
@@ -31,30 +32,39 @@ _WHOLE: Final = ("", "AzureWebJobs", "ConnectionStrings__", "CUSTOMCONNSTR_")
 _IDENTITY: Final = ("credential", "clientId", "resourceId")
 _NAMESPACE: Final = (*_IDENTITY, "fullyQualifiedNamespace", "transport")
 _STORAGE: Final = (*_IDENTITY, "blobServiceUri")
-_PLAIN_PREFIXES: Final = ("RELAY_", "INGRESS_", "DEAD_LETTER")
+_PLAIN_PREFIXES: Final = ("RELAY_", "INGRESS_", "ACCESS_", "DEAD_LETTER")
 _PLAIN: Final = (
     "RELAY_ROUTES",
     "RELAY_ROUTES_FILE",
     "RELAY_CA_FILE",
-    "INGRESS_EVENT_HUB",
-    "INGRESS_CONSUMER_GROUP",
-    "INGRESS_EVENT_GRID_SOURCE",
+    *INGRESS_SETTINGS,
     "DEAD_LETTERS_CONTAINER",
 )
 
 
-def read(environment: Mapping[str, str], directory: Path) -> Settings:
+def read(
+    environment: Mapping[str, str],
+    directory: Path,
+    prefix: str = "",
+    *,
+    needs_ingress: bool = True,
+) -> Settings:
     """Read the app settings.
 
     Args:
         environment: the settings by name, as the process environment holds them.
         directory: where `function_app.py` and `host.json` stand, and `RELAY_ROUTES_FILE`.
+        prefix: how the names of all of this relay's settings begin, where there are several.
+        needs_ingress: whether it is of no use without a way in.
 
     Raises:
         SettingsError: with everything that is missing, misspelt, secret or contradictory.
+        ValueError: the prefix can't be one.
     """
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} is no prefix: write one like PLANT_A_")
     problems = Problems()
-    reader = _Reader(environment, problems)
+    reader = Reader(environment, problems, prefix)
     routes = reader.routes(directory)
     names = dict.fromkeys(route.destination.connection for route in routes)
     settings = Settings(
@@ -64,8 +74,9 @@ def read(environment: Mapping[str, str], directory: Path) -> Settings:
         event_grid_source=reader.optional("INGRESS_EVENT_GRID_SOURCE") or None,
         ca_file=reader.ca_file(),
         budget=read_budget(environment, directory, problems),
+        ways_in=read_ingress(reader, is_needed=needs_ingress),
+        prefix=prefix,
     )
-    reader.ingress()
     reader.misspelt()
     for name in find_secrets(environment):
         problems.add_secret(name)
@@ -73,55 +84,96 @@ def read(environment: Mapping[str, str], directory: Path) -> Settings:
     return settings
 
 
-class _Reader:
-    """Reads settings one by one and collects what is wrong; a broken one reads as empty."""
+class Reader:
+    """Reads settings one by one and collects what is wrong; a broken one reads as empty.
 
-    def __init__(self, environment: Mapping[str, str], problems: Problems) -> None:
+    Settings are asked for by their plain names.
+
+    Args:
+        environment: every setting by its full name.
+        problems: takes what is wrong.
+        prefix: how the full names of this relay's settings begin.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], problems: Problems, prefix: str = ""
+    ) -> None:
         self._environment = environment
         self._problems = problems
+        self._prefix = prefix
 
     def optional(self, name: str) -> str:
-        return self._environment.get(name, "").strip()
+        """Return a setting, `""` when it is absent or empty."""
+        return self._environment.get(self.called(name), "").strip()
 
     def required(self, name: str, example: str) -> str:
+        """Return a setting; one that is missing is noted."""
         value = self.optional(name)
         if not value:
-            self._problems.add(name, "it is missing", f"Set it, for example to {example}")
+            self.note(name, "it is missing", f"Set it, for example to {example}")
         return value
+
+    def is_true(self, name: str) -> bool:
+        """Return a setting that is `true` or `false`; absent, it is false."""
+        return self.one_of(name, ("true", "false"), "false") == "true"
+
+    def one_of(self, name: str, words: Sequence[str], usual: str) -> str:
+        """Return a setting that is one of a few words; any other is noted."""
+        value = self.optional(name) or usual
+        if value not in words:
+            self.note(name, "no such value", f"Use {' or '.join(words)}")
+            return usual
+        return value
+
+    def called(self, name: str) -> str:
+        """Return the full name of a setting."""
+        return self._prefix + name
+
+    def note(self, name: str, what: str, remedy: str) -> None:
+        """Note one thing wrong with a setting."""
+        self._problems.add(self.called(name), what, remedy)
+
+    @property
+    def in_azure(self) -> bool:
+        """Whether this is an app in Azure: there, every process has these."""
+        return not {"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"}.isdisjoint(self._environment)
 
     def misspelt(self) -> None:
         """Find settings under a prefix of ours that nobody reads; `__` is a connection's."""
-        for name in self._environment:
+        for name in self._names():
             if name.startswith(_PLAIN_PREFIXES) and "__" not in name:
                 self._known(name, _PLAIN)
+
+    def _names(self) -> list[str]:
+        """Return the plain name of every setting that may be this relay's."""
+        names = (name for name in self._environment if name.startswith(self._prefix))
+        return [name.removeprefix(self._prefix) for name in names]
 
     def _known(self, name: str, known: Sequence[str]) -> None:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            self._problems.add(name, "no such setting", f"Did you mean {close[0]}?")
+            self.note(name, "no such setting", f"Did you mean {self.called(close[0])}?")
 
     def ca_file(self) -> str | None:
+        """Return the file of authorities to trust."""
         path = self.optional("RELAY_CA_FILE")
         if path and not _is_file(path):
-            self._problems.add(
-                "RELAY_CA_FILE", "there is no such file", "Name a PEM file, or unset it"
-            )
+            self.note("RELAY_CA_FILE", "there is no such file", "Name a PEM file, or unset it")
         return path or None
 
-    def ingress(self) -> None:
-        """Check what the host reads by itself, so that it is all said in one message."""
-        self.required("INGRESS_EVENT_HUB", "twin-events")
-        self.required("INGRESS_CONSUMER_GROUP", "$Default")
-        self.connection(INGRESS)
-        has_credential = self.optional(f"{INGRESS}__credential")
-        if not has_credential and not self.optional(f"{INGRESS}__clientId"):
-            self._problems.add(
-                f"{INGRESS}__credential",
+    def host_connection(self, name: str) -> Connection:
+        """Read a connection that the host reads by itself, so that all is said at once."""
+        connection = self.connection(name)
+        if not self.optional(f"{name}__credential") and not self.optional(f"{name}__clientId"):
+            self.note(
+                f"{name}__credential",
                 "the Functions host takes a managed identity only when told to",
                 "Set it to managedidentity",
             )
+        return connection
 
     def connection(self, name: str) -> Connection:
+        """Read a namespace and the identity to use for it."""
         self._identity(name, _NAMESPACE)
         return Connection(
             name=name,
@@ -132,11 +184,12 @@ class _Reader:
         )
 
     def container(self) -> Container:
+        """Read where dead letters go."""
         self._identity(DEAD_LETTERS, _STORAGE)
         uri_name = f"{DEAD_LETTERS}__blobServiceUri"
         uri = self.required(uri_name, "https://<account>.blob.core.windows.net")
         if uri and not re.fullmatch(r"https://[^?#@\s]+", uri):
-            self._problems.add(
+            self.note(
                 uri_name,
                 "it is not the plain https address of a Blob service",
                 "Give the address alone, without a query, a user or a SAS",
@@ -151,7 +204,7 @@ class _Reader:
     def _container_name(self, name: str) -> str:
         value = self.required(name, "dead-letters")
         if value and not _CONTAINER.fullmatch(value):
-            self._problems.add(
+            self.note(
                 name,
                 "it is no container's name",
                 "Give 3 to 63 lower-case letters, digits and single hyphens",
@@ -160,39 +213,39 @@ class _Reader:
 
     def _identity(self, name: str, suffixes: Iterable[str]) -> None:
         known = [f"{name}__{suffix}" for suffix in suffixes]
-        for setting in self._environment:
+        for setting in self._names():
             if setting.startswith(f"{name}__"):
                 self._known(setting, known)
-        for whole in (prefix + name for prefix in _WHOLE):
-            if self.optional(whole):
+        for whole in (prefix + self.called(name) for prefix in _WHOLE):
+            if self._environment.get(whole, "").strip():
                 self._problems.add(
                     whole,
                     "the host takes it for a connection string, before any identity",
-                    f"Remove it: {name}__credential and its neighbours say everything",
+                    f"Remove it: {self.called(name)}__credential and its neighbours say all",
                 )
         credential = self.optional(f"{name}__credential")
         if credential not in {"", "managedidentity"}:
-            self._problems.add(
+            self.note(
                 f"{name}__credential", "it is no managed identity", "Set it to managedidentity"
             )
         client_id = self.optional(f"{name}__clientId")
         if client_id and not _CLIENT_ID.fullmatch(client_id):
-            self._problems.add(
+            self.note(
                 f"{name}__clientId",
                 "it is no client id",
                 "Give the GUID that 'az identity show --query clientId' prints",
             )
         if client_id and not credential:
-            self._problems.add(
+            self.note(
                 f"{name}__credential",
-                f"{name}__clientId names an identity that nobody uses without it",
+                f"{self.called(name)}__clientId names an identity that nobody uses without it",
                 "Set it to managedidentity",
             )
 
     def _namespace(self, name: str) -> str:
         value = self.required(name, "<namespace>.servicebus.windows.net")
         if value and not _HOST.fullmatch(value):
-            self._problems.add(
+            self.note(
                 name,
                 "it is not a host name",
                 "Give the name alone: no sb://, port, path or connection string",
@@ -202,26 +255,27 @@ class _Reader:
     def _transport(self, name: str) -> Transport:
         value = self.optional(name) or Transport.AMQP
         if value not in set(Transport):
-            self._problems.add(name, "no such transport", f"Use {' or '.join(Transport)}")
+            self.note(name, "no such transport", f"Use {' or '.join(Transport)}")
             return Transport.AMQP
         return Transport(value)
 
     def _resource_id(self, name: str) -> str:
         value = self.optional(name).rstrip("/")
         if value and not re.fullmatch(r"/subscriptions/[\w./()-]+", value):
-            self._problems.add(name, "it is no resource id", "It begins with /subscriptions/")
+            self.note(name, "it is no resource id", "It begins with /subscriptions/")
         return value
 
     def routes(self, directory: Path) -> list[Route]:
+        """Read the routes, from a setting or from a file."""
         inline, file = self.optional("RELAY_ROUTES"), self.optional("RELAY_ROUTES_FILE")
         if file:
             if inline:
-                self._problems.add(
+                self.note(
                     "RELAY_ROUTES", "RELAY_ROUTES_FILE is set too", "Remove one of the two"
                 )
             return self._routes_in(directory / file)
         text = self.required("RELAY_ROUTES", "the routes in JSON, or set RELAY_ROUTES_FILE")
-        return read_routes("RELAY_ROUTES", text, self._problems) if text else []
+        return read_routes(self.called("RELAY_ROUTES"), text, self._problems) if text else []
 
     def _routes_in(self, file: Path) -> list[Route]:
         name = "RELAY_ROUTES_FILE"
@@ -229,14 +283,12 @@ class _Reader:
             text = file.read_text("utf-8-sig")
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "its name or its text is not UTF-8"
-            self._problems.add(
-                name, f"can't read it: {why}", f"It should stand in {file.parent}"
-            )
+            self.note(name, f"can't read it: {why}", f"It should stand in {file.parent}")
             return []
         if holds_secret(text):
-            self._problems.add(name, "a secret is in it", "Remove it from the file")
+            self.note(name, "a secret is in it", "Remove it from the file")
             return []
-        return read_routes(name, text, self._problems)
+        return read_routes(self.called(name), text, self._problems)
 
 
 def _is_file(path: str) -> bool:

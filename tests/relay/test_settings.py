@@ -15,10 +15,12 @@ from relay.routing import Destination, Kind
 from relay.settings import (
     Connection,
     Container,
+    Ingress,
     Problem,
     Settings,
     SettingsError,
     Transport,
+    WaysIn,
     read,
 )
 from tests.relay.test_secrets import SECRETS
@@ -49,6 +51,12 @@ GOOD: dict[str, str] = {
     "DEAD_LETTERS_CONTAINER": "dead-letters",
     "PATH": "/usr/bin",
 }
+HUB = Ingress(
+    Connection("INGRESS", "ingress.servicebus.windows.net"),
+    Kind.EVENT_HUB,
+    "twin-events",
+    "$Default",
+)
 
 
 def with_routes(*routes: object, **changes: str) -> dict[str, str]:
@@ -121,6 +129,7 @@ def test_good_settings_become_one_frozen_value() -> None:
         ),
         event_grid_source="plant-a.api.weu.digitaltwins.azure.net",
         ca_file=__file__,
+        ways_in=WaysIn(event_hub=HUB),
     )
 
 
@@ -202,9 +211,6 @@ def test_settings_that_say_nothing_get_all_that_is_missing() -> None:
         "DEAD_LETTERS__blobServiceUri",
         "DEAD_LETTERS_CONTAINER",
         "INGRESS_EVENT_HUB",
-        "INGRESS_CONSUMER_GROUP",
-        "INGRESS__fullyQualifiedNamespace",
-        "INGRESS__credential",
     ]
 
 
