@@ -12,6 +12,7 @@ from relay.dead_letters import Fate, blob_name
 from relay.event import Event
 from relay.ingress import Malformed, Order, from_http
 from relay.ingress.http import Mode, NotUnderstoodError, mode_of
+from relay.ingress.reading import MOST_EVENTS
 from tests.fakes import NOON, an_event
 from tests.relay.event_texts import events
 from tests.relay.http_requests import (
@@ -262,6 +263,20 @@ def test_a_batch_that_is_no_array_is_kept_whole(body: bytes) -> None:
 
     assert isinstance(content, Malformed)
     assert body == content.body
+
+
+@pytest.mark.parametrize(
+    "element", ["", "{}", f"{{{REQUIRED}}}"], ids=["nothing", "{}", "event"]
+)
+def test_a_batch_of_more_than_anybody_sends_is_kept_as_one(element: str) -> None:
+    """A few megabytes of commas must not become millions of dead letters."""
+    headers = {"content-type": "application/json"}
+    for number, whole in ((MOST_EVENTS, False), (MOST_EVENTS + 1, True)):
+        body = f"[{','.join([element] * number)}]".encode()
+        for found in (contents(BATCHED, body), contents(headers, body)):
+            assert whole == (len(found) == 1)
+            assert whole or number == len(found)
+            assert not whole or (isinstance(found[0], Malformed) and found[0].body == body)
 
 
 def test_an_empty_batch_brings_nothing() -> None:
