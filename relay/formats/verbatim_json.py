@@ -53,14 +53,18 @@ def members(text: str) -> dict[str, str]:
         position = _skip(text, _expect(text, position, ","))
 
 
-def elements(text: str) -> list[str]:
+def elements(text: str, most: int | None = None) -> list[str]:
     """Return the elements of the array in `text`, each as the text it was written in.
 
     Only brackets and strings are looked at, so that an element that is no JSON, or nests too
     deeply, does not hide its neighbours: whoever reads an element judges it.
 
+    Args:
+        text: the array.
+        most: elements that it may have.
+
     Raises:
-        ValueError: the array does not begin or end as one.
+        ValueError: the array does not begin or end as one, or has too many elements.
     """
     start = _expect(text, _skip(text, 0), "[")
     found: list[str] = []
@@ -69,6 +73,8 @@ def elements(text: str) -> list[str]:
         mark = token[0]
         if mark in "]," and not depth:
             found.append(text[start : token.start()].strip(_SPACES))
+            if most is not None and len(found) > most:
+                raise ValueError(f"the array has more than {most} elements")
             start = token.end()
             if mark == "]":
                 return _end(text, start, [] if found == [""] else found)

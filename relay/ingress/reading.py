@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _INT: Final = 2**31
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+MOST_EVENTS: Final = 20_000
+"""Elements of a batch: a message of commas only would become millions of dead letters."""
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
@@ -89,10 +91,11 @@ def many(body: bytes) -> Sequence[Written]:
     """Take a body as an array of objects; an empty one is no trouble.
 
     Raises:
-        ValueError: it is no UTF-8, or does not begin or end as an array.
+        ValueError: it is no UTF-8, does not begin or end as an array, or holds too much.
     """
     text = body.decode().removeprefix(_BYTE_ORDER_MARK)
-    return [(element, element.encode()) for element in verbatim_json.elements(text)]
+    found = verbatim_json.elements(text, MOST_EVENTS)
+    return [(element, element.encode()) for element in found]
 
 
 def _objects(body: bytes) -> Sequence[Written]:

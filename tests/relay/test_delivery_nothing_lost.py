@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from relay.dead_letters import MALFORMED_ROUTE, Fate
 from relay.delivery import Delivery, UnsettledError
 from relay.event import Event
 from relay.failures import Reason
-from relay.ingress import Arrival, Malformed
+from relay.ingress import Arrival, Malformed, Order
 from relay.routing import Route, match
 from tests.fakes import (
     MemoryDeadLetters,
@@ -53,8 +53,9 @@ def situations(draw: st.DrawFn) -> Situation:
         )
     ]
     sinks = {route.name: draw(SINKS) for route in routes}
+    order = draw(st.sampled_from(Order))
     return Situation(
-        draw(ARRIVALS),
+        [replace(arrival, order=order) for arrival in draw(ARRIVALS)],
         routes,
         {name: sink for name, (sink, _) in sinks.items()},
         draw(st.lists(st.sampled_from([None, None, None, Reason.UNAVAILABLE]), max_size=8)),
@@ -126,6 +127,24 @@ async def test_every_event_is_accepted_or_dead_lettered_or_the_invocation_fails(
     if not situation.hangs:
         assert set(ends(path, situation).values()) <= {1}
     assert set(Counter(letter_keys(path)).values()) <= {1}
+
+
+@settings(max_examples=200)
+@given(situations(), st.lists(st.booleans(), min_size=12, max_size=12))
+@in_virtual_time
+async def test_a_part_of_a_batch_that_comes_again_overwrites_nothing(
+    situation: Situation, again: list[bool]
+) -> None:
+    """Service Bus settles message by message: any of them may come again without the others."""
+    assume(situation.arrivals[0].order is not Order.GAPLESS)
+    path = EventPath(situation.routes, situation.sinks, MemoryDeadLetters())
+    part = [each for each, comes in zip(situation.arrivals, again, strict=False) if comes]
+    await path.delivery.settle(situation.arrivals)
+    await path.restart()
+    if part:
+        await path.delivery.settle(part)
+
+    assert ends(path, situation).keys() == expected_ends(situation)
 
 
 def ends(path: EventPath, situation: Situation) -> Counter[tuple[str, str, int]]:

@@ -12,6 +12,7 @@ from relay.dead_letters import Fate, blob_name
 from relay.event import Event
 from relay.ingress import Malformed, Order, from_http
 from relay.ingress.http import Mode, NotUnderstoodError, mode_of
+from relay.ingress.reading import MOST_EVENTS
 from tests.fakes import NOON, an_event
 from tests.relay.event_texts import events
 from tests.relay.http_requests import (
@@ -262,6 +263,23 @@ def test_a_batch_that_is_no_array_is_kept_whole(body: bytes) -> None:
 
     assert isinstance(content, Malformed)
     assert body == content.body
+
+
+@pytest.mark.parametrize("element", ["", f"{{{REQUIRED}}}"], ids=["nothing", "event"])
+@pytest.mark.parametrize("headers", [BATCHED, {"content-type": "application/json"}], ids=str)
+def test_a_batch_of_more_than_anybody_sends_is_kept_as_one(
+    headers: dict[str, str], element: str
+) -> None:
+    """A few megabytes of commas must not become millions of dead letters."""
+    body = f"[{','.join([element] * (MOST_EVENTS + 1))}]".encode()
+    (content,) = contents(headers, body)
+
+    assert isinstance(content, Malformed)
+    assert body == content.body
+
+
+def test_the_largest_batch_is_read() -> None:
+    assert MOST_EVENTS == len(contents(BATCHED, f"[{','.join(['1'] * MOST_EVENTS)}]".encode()))
 
 
 def test_an_empty_batch_brings_nothing() -> None:

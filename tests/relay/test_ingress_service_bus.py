@@ -16,6 +16,8 @@ from azure.functions.servicebus import ServiceBusMessageInConverter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.functions.messages import Data
+from lab.functions.service_bus_data import ReceivedMessage, batch
 from relay.dead_letters import Fate, blob_name
 from relay.formats import amqp_binding
 from relay.ingress import Arrival, Entity, Malformed, Order, from_service_bus, read
@@ -104,8 +106,8 @@ def test_events_in_binary_mode_come_through_unchanged_in_a_batch_and_one_by_one(
 
 
 def test_a_session_is_a_lane_and_its_numbers_rise() -> None:
-    batch = many([Received(sequence=7, session="pump-1"), Received(sequence=9, session="b/~")])
-    found = arrivals(batch, SESSIONS)
+    received = [Received(sequence=7, session="pump-1"), Received(sequence=9, session="b/~")]
+    found = arrivals(many(received), SESSIONS)
 
     assert [
         ("servicebus:twin-events/relay/pump-1", 7),
@@ -170,3 +172,55 @@ def test_a_structured_batch_in_one_message_keeps_its_neighbours() -> None:
     assert [0, 1, 2] == [arrival.part for arrival in found]
     assert isinstance(found[1].content, Malformed)
     assert found[0].content == found[2].content != an_event()
+
+
+# A batch as the host brings it: empty texts are left out of its arrays
+
+
+def as_the_host_does(*content_types: str | None) -> list[func.ServiceBusMessage]:
+    data = batch(
+        [
+            ReceivedMessage(
+                body=b"{}",
+                message_id=str(number),
+                sequence_number=number,
+                enqueued_time=NOON,
+                lock_token="l",
+                delivery_count=1,
+                content_type=content_type,
+            )
+            for number, content_type in enumerate(content_types)
+        ],
+        binary=True,
+    )
+
+    def typed(value: Data) -> Datum:
+        if value.kind.startswith("collection_"):
+            items = {value.kind.removeprefix("collection_"): value.value}
+            return Datum(SimpleNamespace(**items), value.kind)
+        return Datum(value.value, value.kind)
+
+    decoded: list[func.ServiceBusMessage] = ServiceBusMessageInConverter.decode(
+        typed(data.input),
+        trigger_metadata={name: typed(value) for name, value in data.metadata.items()},
+    )
+    return decoded
+
+
+@pytest.mark.parametrize("told", [("a/b", "c/d"), (None, None), (None,), ("a/b",)], ids=str)
+def test_content_types_that_all_or_none_of_a_batch_have_are_told_apart(
+    told: tuple[str | None, ...],
+) -> None:
+    messages = from_service_bus(as_the_host_does(*told), QUEUE)
+
+    assert told == tuple(message.content_type for message in messages)
+    assert list(range(len(told))) == [message.sequence for message in messages]
+
+
+@pytest.mark.parametrize("told", [("a/b", None), (None, "a/b"), (None, "a/b", None)], ids=str)
+def test_content_types_that_cannot_be_told_apart_stop_the_batch_with_the_remedy(
+    told: tuple[str | None, ...],
+) -> None:
+    """By position, the library would give a message the type of another."""
+    with pytest.raises(ValueError, match="set INGRESS_BATCHES to false"):
+        from_service_bus(as_the_host_does(*told), QUEUE)
