@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from relay.observer import Observer
     from relay.routing import Destination, Route
     from relay.sending import Sink
-    from relay.settings import Container, Settings
+    from relay.settings import Container, ManagedIdentity, Settings
 
 
 class Relay:
@@ -52,8 +52,10 @@ class Relay:
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
         self._settings = settings
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[ManagedIdentity, Identity] = {}
         telemetry = Telemetry()
+        for warning in settings.warnings:
+            telemetry.setting_warning(warning)
         self.health = Health([r.name for r in settings.routes], _now, telemetry.route_state)
         for route in settings.routes:
             for finding in lint(route.filter.text):
@@ -86,14 +88,14 @@ class Relay:
 
     def _sink(self, route: Route) -> Sink:
         connection = self._settings.connections[route.destination.connection]
-        identity = self._identity(connection.client_id)
+        identity = self._identity(connection.identity)
         return InTurn(sinks.build(route, connection, identity, self._settings.ca_file))
 
     def _blobs(self, container: Container) -> Blobs:
-        return Blobs(container, self._identity(container.client_id), self._settings.ca_file)
+        return Blobs(container, self._identity(container.identity), self._settings.ca_file)
 
-    def _identity(self, client_id: str) -> Identity:
-        return self._identities.setdefault(client_id, Identity(client_id))
+    def _identity(self, which: ManagedIdentity) -> Identity:
+        return self._identities.setdefault(which, Identity(which.client_id, which.resource_id))
 
     async def from_event_hub(self, events: Sequence[func.EventHubEvent]) -> None:
         """Settle a batch of the Event Hubs trigger.

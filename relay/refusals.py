@@ -34,6 +34,10 @@ SERVICE_BUS_RECEIVER: Final = Role(
 BLOB_CONTRIBUTOR: Final = Role(
     "Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 )
+BLOB_OWNER: Final = Role("Storage Blob Data Owner", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b")
+METRICS_PUBLISHER: Final = Role(
+    "Monitoring Metrics Publisher", "3913510d-42f4-4e42-8a64-420c390055eb"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from relay.filters import Finding
     from relay.health import RouteHealth
     from relay.routing import Route
+    from relay.settings import Problem
 
 SCOPE: Final = "relay"
 
@@ -103,6 +104,17 @@ class Telemetry:
             reason=health.reason.value if health.reason else None,
             since=health.since.isoformat(),
             detail=health.detail,
+        )
+
+    def setting_warning(self, problem: Problem) -> None:
+        """Hear what is let through though it should not stay."""
+        _say(
+            WARNING,
+            "relay.setting_warning",
+            None,
+            setting=problem.setting,
+            detail=problem.what,
+            remedy=problem.remedy,
         )
 
     def filter_finding(self, route: str, finding: Finding) -> None:

@@ -24,7 +24,8 @@ from azure.storage.blob.aio import BlobPrefix, ContainerClient, LinearRetry
 from relay.dead_letters.letters import Listed
 from relay.failures import DeliveryError
 from relay.formats.json_format import BATCH_TYPE
-from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
+from relay.refusals import explain
+from relay.resources import resource_of_container
 from relay.sdk_errors import reason_of
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from relay.identity import Identity
     from relay.settings import Container
-
-AUDIENCE: Final = "https://storage.azure.com"
 
 _CONTENT: Final = ContentSettings(content_type=BATCH_TYPE)
 _CONNECT: Final = 5
@@ -80,7 +79,7 @@ class Blobs:
         self._ca_file = ca_file
         self._client: ContainerClient | None = None
         self._leases: dict[str, BlobLeaseClient] = {}
-        self._resource = _resource(container)
+        self._resource = resource_of_container(container)
 
     async def write(self, name: str, text: str) -> None:
         """Make a blob durable; an older one of that name is overwritten."""
@@ -277,17 +276,3 @@ async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) ->
         if isinstance(result, BaseException):
             raise result
     return [result for result in done if not isinstance(result, BaseException)]
-
-
-def _resource(container: Container) -> Resource:
-    account = container.service_uri.removeprefix("https://").rstrip("/")
-    account = account.rpartition("/")[2].partition(".")[0]
-    return Resource(
-        label=f"{account}/{container.name}",
-        audience=AUDIENCE,
-        role=BLOB_CONTRIBUTOR,
-        provider="Microsoft.Storage/storageAccounts",
-        account=account,
-        path=f"/blobServices/default/containers/{container.name}",
-        resource_id=container.resource_id,
-    )

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from relay.settings.problems import Problem, SettingsError
 from relay.settings.reader import read
-from relay.settings.values import Connection, Container, Settings, Transport
+from relay.settings.values import (
+    SYSTEM_ASSIGNED,
+    Connection,
+    Container,
+    Ingress,
+    ManagedIdentity,
+    Network,
+    Settings,
+    Transport,
+)
 
 __all__ = [
+    "SYSTEM_ASSIGNED",
     "Connection",
     "Container",
+    "Ingress",
+    "ManagedIdentity",
+    "Network",
     "Problem",
     "Settings",
     "SettingsError",

@@ -19,7 +19,7 @@ from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
 from relay.sinks.errors import translated
 from relay.sinks.key_hash import partition
-from relay.sinks.resource import resource_of
+from relay.resources import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
