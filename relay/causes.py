@@ -244,6 +244,7 @@ TEXTS: Final = (
     Text(_AMQP, "not-allowed", "", Cause.NOT_ALLOWED, "Microsoft, AMQP errors"),
     Text(_AMQP, "timeout", "", Cause.NO_ANSWER, "Microsoft, AMQP errors"),
     Text(_AMQP, "internal-error", "", Cause.UNAVAILABLE, "Microsoft, AMQP errors"),
+    Text(_AMQP, "socket-error", "", Cause.UNAVAILABLE, "the SDKs' own"),
     # Blob storage.
     Text(
         _BLOB,

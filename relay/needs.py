@@ -51,6 +51,7 @@ class Need:
         group: the consumer group or subscription to listen by; else `""`.
         transport: how AMQP travels.
         address: the Blob service's address; else `""`.
+        kind: what the entity is; `None` for a container.
     """
 
     subject: str
@@ -66,10 +67,11 @@ class Need:
     group: str = ""
     transport: Transport = Transport.AMQP
     address: str = ""
+    kind: Kind | None = None
 
     @property
     def zone(self) -> str:
-        """The private DNS zone that its name should be found in; `""` for a name of one's own."""
+        """The private DNS zone of its name; `""` for a name of one's own."""
         cloud = cloud_of(self.host)
         if cloud is None:
             return ""
@@ -141,6 +143,7 @@ def _of_connection(
         entity=entity,
         group=group,
         transport=connection.transport,
+        kind=kind,
     )
 
 

@@ -14,6 +14,10 @@ SKEW: Final = 300
 """Seconds by which clocks may differ before it matters; Entra leaves as many."""
 
 
+_END_OF_TIME: Final = 1e11
+"""No token is good for thousands of years."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """The claims of a token that explain a refusal; the token itself is not among them.
@@ -101,5 +105,6 @@ def _text(claims: dict[str, Any], name: str) -> str:
 
 def _time(claims: dict[str, Any], name: str) -> int:
     value = claims.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return int(value) if is_number and abs(value) < 1e12 else 0
+    if not isinstance(value, int | float) or not abs(value) < _END_OF_TIME:
+        return 0
+    return int(value)

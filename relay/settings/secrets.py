@@ -43,9 +43,10 @@ _FIXED: Final = re.compile(
 """The strings of Microsoft's emulators: public, the same for everybody, good for nothing else."""
 
 _STORAGE: Final = re.compile(
-    r"AccountKey|BlobEndpoint|DefaultEndpointsProtocol|\.blob\.|UseDevelopmentStorage", re.I
+    r"AccountKey|BlobEndpoint|DefaultEndpointsProtocol|\.blob\.|UseDevelopmentStorage",
+    re.IGNORECASE,
 )
-_MESSAGING: Final = re.compile(r"sb://|SharedAccess|\.servicebus\.", re.I)
+_MESSAGING: Final = re.compile(r"sb://|SharedAccess|\.servicebus\.", re.IGNORECASE)
 _INSTEAD: Final = {
     "APPINSIGHTS_INSTRUMENTATIONKEY": (
         "set APPLICATIONINSIGHTS_CONNECTION_STRING, and "

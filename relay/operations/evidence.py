@@ -1,0 +1,86 @@
+"""From whatever went wrong to its cause: what an error says is looked up, never guessed."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import Final
+
+from azure.core.exceptions import (
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceRequestTimeoutError,
+    ServiceResponseError,
+)
+from azure.eventhub.exceptions import EventHubError
+from azure.eventhub.exceptions import OperationTimeoutError as HubTimeoutError
+from azure.servicebus.exceptions import OperationTimeoutError as BusTimeoutError
+
+from relay.causes import Cause, Service, recognise
+
+_STATED: Final = re.compile(r"Error condition: ([\w:.-]*\w)")
+_SILENT: Final = (TimeoutError, HubTimeoutError, BusTimeoutError, ServiceRequestTimeoutError)
+_AT_THE_TOKEN: Final = frozenset(
+    {
+        Cause.TOKEN_NOT_ACCEPTED,
+        Cause.TOKEN_EXPIRED,
+        Cause.TOKEN_MALFORMED,
+        Cause.WRONG_AUDIENCE,
+        Cause.WRONG_TENANT,
+        Cause.CLOCK_SKEW,
+        Cause.KEY_REFUSED,
+    }
+)
+"""What a service refuses when it is shown the token, before a link is asked for."""
+
+
+def words_of(error: BaseException) -> str:
+    """Return all that an error says, in one line; some SDKs leave the reason inside."""
+    outer, inner = str(error), str(getattr(error, "inner_exception", None) or "")
+    said = outer if inner in outer else f"{outer} {inner}"
+    return " ".join(said.split()) or type(error).__name__
+
+
+def cause_of(service: Service, error: BaseException) -> Cause:
+    """Return why a call of an SDK to a service failed."""
+    said = words_of(error)
+    if isinstance(error, _SILENT):
+        return Cause.NO_ANSWER
+    if isinstance(error, HttpResponseError):
+        code = str(getattr(error, "error_code", None) or error.status_code or "")
+        return recognise(service, code, said)
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return Cause.UNAVAILABLE
+    return recognise(service, _condition(error), said)
+
+
+def cause_of_no_token(error: BaseException) -> Cause:
+    """Return why the identity endpoint gave no token."""
+    if isinstance(error, TimeoutError | ServiceRequestError | ServiceResponseError):
+        return Cause.IDENTITY_ENDPOINT_UNREACHABLE
+    if isinstance(error, KeyError):
+        return Cause.TOKEN_MALFORMED  # a member is missing from the answer
+    status = str(getattr(error, "status_code", None) or "")
+    return recognise(Service.IDENTITY, status, words_of(error))
+
+
+def is_about_the_token(cause: Cause, error: BaseException) -> bool:
+    """Whether the token was refused, not the link that it was shown for."""
+    return cause in _AT_THE_TOKEN or type(error).__name__ in {
+        "AuthenticationError",
+        "ServiceBusAuthenticationError",
+    }
+
+
+def cause_of_tls(error: BaseException) -> Cause:
+    """Return why no TLS came about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Cause.TLS_NOT_TRUSTED
+    return Cause.NO_ANSWER if isinstance(error, TimeoutError) else Cause.TLS_FAILED
+
+
+def _condition(error: BaseException) -> str:
+    if isinstance(error, EventHubError):
+        return error.error or ""
+    stated = _STATED.search(str(error))
+    return stated[1] if stated else ""

@@ -1,0 +1,36 @@
+"""Takes tokens and keys out of words that others wrote: a service may echo what it was shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_HIDDEN: Final = "(…)"
+_SECRETS: Final = (
+    # A JSON Web Token, whole or cut off.
+    (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), _HIDDEN),
+    (re.compile(r"(\bBearer\s+)[\w.~+/-]{8,}=*", re.IGNORECASE), rf"\1{_HIDDEN}"),
+    # A key, signature or password behind its name, as it is or escaped for a URL or JSON.
+    (
+        re.compile(
+            r"((?:AccountKey|SharedAccessKey|AccessKey|ClientSecret|client_secret|Password|Pwd"
+            r"|access_token|refresh_token|security_token|(?<![A-Za-z])sig)"
+            r"\\*[\"']?\s*(?:=|:|%3D)\s*\\*[\"']?)[^\s;&\"'<>\\]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{_HIDDEN}",
+    ),
+    (re.compile(r"(://[^/@\s:]*:)[^/@\s]+@"), rf"\1{_HIDDEN}@"),
+    # A key of 256 or 512 bits that stands alone.
+    (
+        re.compile(r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==)(?!=)"),
+        _HIDDEN,
+    ),
+)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the tokens, keys and passwords in it."""
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
