@@ -70,7 +70,7 @@ class Control:
         self._azure.directory.expire_tokens(identity or None)
 
     def set_role_delay(self, seconds: float) -> None:
-        """Let roles take effect so long after they were granted, those of now included."""
+        """Let roles that are granted from now on take effect so much later."""
         self._azure.directory.role_delay = seconds
 
     def set_token_clock(self, seconds: float) -> None:

@@ -347,6 +347,13 @@ TEXTS: Final = (
         Cause.IDENTITY_ENDPOINT_MISSING,
         "azure-identity",
     ),
+    Text(
+        _ENDPOINT,
+        "",
+        "no response from the IMDS endpoint",
+        Cause.IDENTITY_ENDPOINT_MISSING,
+        "azure-identity",
+    ),
     Text(_ENDPOINT, "", "Failed to deserialize JSON", Cause.TOKEN_MALFORMED, "azure-identity"),
     Text(_ENDPOINT, "", "No token received", Cause.TOKEN_MALFORMED, "azure-identity"),
     Text(_ENDPOINT, "", "Unexpected response", Cause.TOKEN_MALFORMED, "azure-identity"),

@@ -29,10 +29,14 @@ class Identity:
     Args:
         client_id: of a user-assigned identity; `""` for the system-assigned one.
         resource_id: of a user-assigned identity, in place of the client id.
+        retried: whether a failing identity endpoint is asked again at once.
     """
 
-    def __init__(self, client_id: str = "", resource_id: str = "") -> None:
+    def __init__(
+        self, client_id: str = "", resource_id: str = "", *, retried: bool = True
+    ) -> None:
         self._which = ManagedIdentity(client_id, resource_id)
+        self._options = {} if retried else {"retry_total": 0}
         self._credential: ManagedIdentityCredential | None = None
         self._is_stale = False
         self._turn = asyncio.Lock()  # so that nobody closes what another one uses
@@ -68,7 +72,7 @@ class Identity:
         """Make the SDK's credential; the aio one passes the endpoint's own parameters on."""
         by_id = {"mi_res_id": self._which.resource_id} if self._which.resource_id else None
         return ManagedIdentityCredential(
-            client_id=self._which.client_id or None, identity_config=by_id
+            client_id=self._which.client_id or None, identity_config=by_id, **self._options
         )
 
     def forget(self) -> None:

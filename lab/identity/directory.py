@@ -49,12 +49,21 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A principal holds a role on a scope and on everything below it, since it was granted."""
+    """A principal holds a role on a scope and on everything below it.
+
+    Attributes:
+        object_id: who.
+        role: which.
+        scope: where.
+        granted: since when, in seconds since 1970.
+        effective: from when on the services go by it.
+    """
 
     object_id: str
     role: Role
     scope: str
     granted: float = field(default=0.0, compare=False)
+    effective: float = field(default=0.0, compare=False)
 
 
 class Directory:
@@ -64,7 +73,7 @@ class Directory:
         tenant_id: the tenant's GUID.
         issuer: the `iss` of every token.
         token_lifetime: how long a token that is issued from now on is good for.
-        role_delay: seconds until a role that is granted takes effect.
+        role_delay: seconds until a role that is granted from now on takes effect.
         clock_ahead: seconds by which the issuer's clock is ahead of everybody's.
         forged: claims that stand in every token in place of the true ones.
     """
@@ -86,6 +95,10 @@ class Directory:
         self._ended: dict[str, int] = {}
         self._last_issued = 0
         self._callbacks: dict[object, Callable[[], None]] = {}
+
+    def set_clock(self, clock: Callable[[], float]) -> None:
+        """Let the services go by another clock."""
+        self._clock = clock
 
     # Principals
 
@@ -164,11 +177,13 @@ class Directory:
         """
         if not scope.startswith("/"):
             raise ValueError(f"a scope is a resource id that starts with '/', not {scope!r}")
+        now = self._clock()
         assignment = Assignment(
             self.principal(object_id).object_id,
             known_role(role_id),
             scope.rstrip("/"),
-            self._clock(),
+            granted=now,
+            effective=now + self.role_delay if self.role_delay else 0.0,
         )
         self._assignments.setdefault(_key(assignment), assignment)
         self._changed()
@@ -193,7 +208,7 @@ class Directory:
         return any(
             action in each.role.actions
             and covers(each.scope, scope)
-            and (not self.role_delay or each.granted + self.role_delay <= now)
+            and each.effective <= now
             for each in self._of(object_id)
         )
 

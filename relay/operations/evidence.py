@@ -11,6 +11,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceRequestTimeoutError,
     ServiceResponseError,
+    ServiceResponseTimeoutError,
 )
 from azure.eventhub.exceptions import EventHubError
 from azure.eventhub.exceptions import OperationTimeoutError as HubTimeoutError
@@ -19,7 +20,13 @@ from azure.servicebus.exceptions import OperationTimeoutError as BusTimeoutError
 from relay.causes import Cause, Service, recognise
 
 _STATED: Final = re.compile(r"Error condition: ([\w:.-]*\w)")
-_SILENT: Final = (TimeoutError, HubTimeoutError, BusTimeoutError, ServiceRequestTimeoutError)
+_SILENT: Final = (
+    TimeoutError,
+    HubTimeoutError,
+    BusTimeoutError,
+    ServiceRequestTimeoutError,
+    ServiceResponseTimeoutError,
+)
 _AT_THE_TOKEN: Final = frozenset(
     {
         Cause.TOKEN_NOT_ACCEPTED,
@@ -47,11 +54,10 @@ def cause_of(service: Service, error: BaseException) -> Cause:
     if isinstance(error, _SILENT):
         return Cause.NO_ANSWER
     if isinstance(error, HttpResponseError):
-        code = str(getattr(error, "error_code", None) or error.status_code or "")
-        return recognise(service, code, said)
+        return recognise(service, _code(error), said)
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return Cause.UNAVAILABLE
-    return recognise(service, _condition(error), said)
+    return recognise(service, condition_of(error), said)
 
 
 def cause_of_no_token(error: BaseException) -> Cause:
@@ -67,6 +73,7 @@ def cause_of_no_token(error: BaseException) -> Cause:
 def is_about_the_token(cause: Cause, error: BaseException) -> bool:
     """Whether the token was refused, not the link that it was shown for."""
     return cause in _AT_THE_TOKEN or type(error).__name__ in {
+        "TokenAuthFailure",
         "AuthenticationError",
         "ServiceBusAuthenticationError",
     }
@@ -79,7 +86,14 @@ def cause_of_tls(error: BaseException) -> Cause:
     return Cause.NO_ANSWER if isinstance(error, TimeoutError) else Cause.TLS_FAILED
 
 
-def _condition(error: BaseException) -> str:
+def _code(error: HttpResponseError) -> str:
+    """Return the code that a service gave, the status where it gave none."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or error.status_code or "")
+
+
+def condition_of(error: BaseException) -> str:
+    """Return the AMQP condition of an SDK's error; `""` where there is none."""
     if isinstance(error, EventHubError):
         return error.error or ""
     stated = _STATED.search(str(error))

@@ -79,7 +79,9 @@ class Examination:
         needs = needs_of(self.settings)
         for need in needs:
             which = need.identity
-            self._identities.setdefault(which, Identity(which.client_id, which.resource_id))
+            self._identities.setdefault(
+                which, Identity(which.client_id, which.resource_id, retried=False)
+            )
         try:
             await asyncio.gather(*(self._examine(need) for need in needs))
         finally:
@@ -273,6 +275,9 @@ class Examination:
         if not need.resource.resource_id:
             why = f"{need.setting}__resourceId is not set, so that nobody can be asked"
             self._tell(skipped(need.subject, Step.POSTURE, why))
+            return
+        if (await self._asked(need.identity, need.resource.audience)).error is not None:
+            self._tell(skipped(need.subject, Step.POSTURE, "there is no token to ask with"))
             return
         try:
             properties = await self._management().properties(need)

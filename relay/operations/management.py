@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 10.0
 _PAGES: Final = 50
-_FORBIDDEN: Final = frozenset({401, 403})
+_FORBIDDEN: Final = 403
 _ASSIGNMENTS: Final = "2022-04-01"
 _RESOURCES: Final = {
     Service.EVENT_HUBS: "2024-01-01",
@@ -123,7 +123,7 @@ class Management:
                 async with asyncio.timeout(_SECONDS):
                     return await self._ask(url, identity)
             except HttpResponseError as error:
-                if error.status_code not in _FORBIDDEN:
+                if error.status_code != _FORBIDDEN:
                     raise NotAnsweredError(_first_line(error)) from error
                 refusal = _first_line(error)
             except Exception as error:

@@ -7,13 +7,11 @@ the service said.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from azure.eventhub import TransportType as HubTransport
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
-from azure.eventhub.exceptions import EventHubError
 from azure.servicebus import TransportType as BusTransport
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
@@ -21,23 +19,18 @@ from azure.storage.blob.aio import ContainerClient, LinearRetry
 
 from relay.causes import Cause, Service
 from relay.needs import Act
-from relay.operations.evidence import cause_of
+from relay.operations.evidence import cause_of, condition_of
 from relay.routing import Kind
 from relay.settings import Transport
 
 if TYPE_CHECKING:
-    from azure.eventhub import EventData
-    from azure.eventhub.aio import PartitionContext
-
     from relay.identity import Identity
     from relay.needs import Need
 
-SECONDS: Final = 15.0
+SECONDS: Final = 10.0
 MARKERS: Final = "_doctor/"
 """Where the doctor's own blobs are for a moment; no route may be called so."""
 
-_QUIET: Final = 3
-"""Seconds without a refusal after which a receiver counts as let in."""
 _HUB_TRANSPORT: Final = {
     Transport.AMQP: HubTransport.Amqp,
     Transport.WEB_SOCKETS: HubTransport.AmqpOverWebsocket,
@@ -78,10 +71,13 @@ async def _send_to_hub(need: Need, identity: Identity, ca_file: str | None) -> s
 
 
 async def _listen_to_hub(need: Need, identity: Identity, ca_file: str | None) -> str:
-    """Receive from one partition until an event, a refusal or quiet.
+    """Open a receiver's link to one partition, and read nothing.
 
-    Without an owner level: with one it would take the partition from the Functions host. Where
-    the host holds it, the service refuses a second reader only after it has looked at the role.
+    The SDK has no public way to do only this, and its `receive` of the asynchronous client stays
+    silent where the consumer group is missing or the hub disabled; so its own consumer is asked
+    to open. It has no owner level: with one it would take the partition from the Functions
+    host. Where the host holds it, the service refuses a second reader, after the role was
+    looked at.
     """
     client = EventHubConsumerClient(
         need.host,
@@ -94,60 +90,20 @@ async def _listen_to_hub(need: Need, identity: Identity, ca_file: str | None) ->
         retry_backoff_factor=0,
     )
     async with client:
-        return await _first_word(client, await _last_of(client))
-
-
-async def _last_of(client: EventHubConsumerClient) -> dict[str, Any]:
-    """Return where to begin: at the last event there is, so that an open link shows itself.
-
-    It also finds out whether anybody answers: a receiver that is not answered stays silent.
-    """
-    try:
-        at = await client.get_partition_properties("0")
-    except EventHubError as error:
-        if cause_of(Service.EVENT_HUBS, error) in {Cause.NO_ANSWER, Cause.NETWORK_DENIED}:
+        consumer = client._create_consumer(need.group, "0", "@latest", _ignore, prefetch=1)  # noqa: SLF001 - see above
+        try:
+            await consumer._open()  # noqa: SLF001 - see above
+        except Exception as error:
+            if condition_of(error).endswith("stolen"):
+                return "the Functions host holds the partition, which shows that it is let in"
             raise
-        return {"starting_position": "@latest"}  # the link itself will tell
-    if at["is_empty"]:
-        return {"starting_position": "@latest"}
-    return {
-        "starting_position": at["last_enqueued_sequence_number"],
-        "starting_position_inclusive": True,
-    }
+        finally:
+            await consumer.close()
+    return "a receiver's link was opened; nothing was read"
 
 
-async def _first_word(client: EventHubConsumerClient, start: dict[str, Any]) -> str:
-    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def on_event(_context: PartitionContext, event: EventData | None) -> None:  # noqa: RUF029 - the SDK awaits it
-        if not heard.done():
-            quiet = f"no refusal within {_QUIET} seconds, and nothing to read yet"
-            heard.set_result("an event could be read" if event is not None else quiet)
-
-    async def on_error(_context: PartitionContext | None, error: Exception) -> None:  # noqa: RUF029 - the same
-        if not heard.done():
-            heard.set_exception(error)
-
-    receiving = asyncio.create_task(
-        client.receive(
-            on_event,
-            partition_id="0",
-            on_error=on_error,
-            max_wait_time=_QUIET,
-            prefetch=1,
-            **start,
-        )
-    )
-    try:
-        return await heard
-    except EventHubError as error:
-        if (error.error or "").endswith("stolen"):
-            return "the Functions host holds the partition, which shows that it is let in"
-        raise
-    finally:
-        receiving.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await receiving
+async def _ignore(*_: object) -> None:
+    """Take an event that comes before the link is closed again; none is marked as read."""
 
 
 async def _open_at_bus(need: Need, identity: Identity, ca_file: str | None) -> str:
