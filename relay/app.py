@@ -19,11 +19,12 @@ from relay.filters import lint
 from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
+from relay.redaction import redacted, tells_a_secret
 from relay.redrive import Redrive
 from relay.resending import Resender
 from relay.sending import NO_PATIENCE, Sender
 from relay.settings import read
-from relay.telemetry import Telemetry
+from relay.telemetry import RedactedRecord, Telemetry
 from relay.turns import InTurn
 from relay.twins_redrive import TwinsRedrive
 
@@ -144,6 +145,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Relay:
     """
     # The SDKs' own chatter, a record for every request, would drown what the relay says.
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.setLogRecordFactory(RedactedRecord)
     directory = Path(__file__).resolve().parent.parent
     return Relay(read(os.environ if environment is None else environment, directory))
 
@@ -162,7 +164,11 @@ def answered[**Arguments](
     async def answering(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             await function(*args, **kwargs)
-        except (Exception, KeyboardInterrupt, GeneratorExit):
+        except Exception as error:
+            if tells_a_secret(error):  # its traceback would be logged by the host
+                raise RuntimeError(redacted(f"{type(error).__name__}: {error}")) from None
+            raise
+        except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             raise RuntimeError(f"the invocation was ended by {error!r}") from error

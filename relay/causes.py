@@ -150,9 +150,7 @@ TEXTS: Final = (
         Cause.NETWORK_DENIED,
         "microsoft/AzureTRE#734",
     ),
-    Text(
-        _AMQP, "", "public network access", Cause.NETWORK_DENIED, "Azure/azure-service-bus#747"
-    ),
+    Text(_AMQP, "", "public network access", Cause.NETWORK_DENIED, "inferred"),
     Text(
         _AMQP,
         "",
@@ -212,20 +210,6 @@ TEXTS: Final = (
     # Then conditions of AMQP.
     Text(
         _AMQP, "auth-failed", "", Cause.TOKEN_NOT_ACCEPTED, "Azure/azure-service-bus-java#354"
-    ),
-    Text(
-        _AMQP,
-        "unauthorized-access",
-        "",
-        Cause.TOKEN_NOT_ACCEPTED,
-        "Azure/azure-sdk-for-python#31798: its words tell more, where there are any",
-    ),
-    Text(
-        _AMQP,
-        "not-found",
-        "The messaging entity could not be found",
-        Cause.NO_SUCH_ENTITY,
-        "Microsoft, AMQP errors",
     ),
     Text(_AMQP, "not-found", "", Cause.NO_SUCH_ENTITY, "Microsoft, AMQP errors"),
     Text(_AMQP, "resource-deleted", "", Cause.NO_SUCH_ENTITY, "Microsoft, AMQP errors"),

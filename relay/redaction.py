@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from typing import Final
 
 _HIDDEN: Final = "(…)"
@@ -14,18 +15,15 @@ _SECRETS: Final = (
     (
         re.compile(
             r"((?:AccountKey|SharedAccessKey|AccessKey|ClientSecret|client_secret|Password|Pwd"
-            r"|access_token|refresh_token|security_token|(?<![A-Za-z])sig)"
+            r"|access_token|refresh_token|security_token|(?:(?<![A-Za-z])|(?<=%3F)|(?<=%26))sig)"
             r"\\*[\"']?\s*(?:=|:|%3D)\s*\\*[\"']?)[^\s;&\"'<>\\]+",
             re.IGNORECASE,
         ),
         rf"\1{_HIDDEN}",
     ),
     (re.compile(r"(://[^/@\s:]*:)[^/@\s]+@"), rf"\1{_HIDDEN}@"),
-    # A key of 256 or 512 bits that stands alone.
-    (
-        re.compile(r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==)(?!=)"),
-        _HIDDEN,
-    ),
+    # A key that stands alone: those of Azure have 256 or 512 bits.
+    (re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{42,}={1,2}(?!=)"), _HIDDEN),
 )
 
 
@@ -34,3 +32,14 @@ def redacted(text: str) -> str:
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
+
+
+def described(error: BaseException) -> str:
+    """Return an error's traceback with those of its causes, as logging would write it."""
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def tells_a_secret(error: BaseException) -> bool:
+    """Whether an error's traceback, or that of a cause, would show a token or a key."""
+    told = described(error)
+    return redacted(told) != told

@@ -27,6 +27,8 @@ from relay.observer import (
     Unrouted,
 )
 
+from relay.redaction import described, redacted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,19 @@ ERROR_TYPE: Final = "error.type"
 DESTINATION: Final = "messaging.destination.name"
 
 _log: Final = logging.getLogger("relay")
+
+
+class RedactedRecord(logging.LogRecord):
+    """A log record of anybody's in this process, without tokens and keys.
+
+    `logging.setLogRecordFactory` takes it; the SDKs log what services answer.
+    """
+
+    def getMessage(self) -> str:  # noqa: N802 - its name is logging's
+        """Return what is logged."""
+        if self.exc_info and not self.exc_text and isinstance(self.exc_info[1], Exception):
+            self.exc_text = redacted(described(self.exc_info[1]))
+        return redacted(super().getMessage())
 
 
 class Telemetry:
@@ -174,4 +189,5 @@ def _say(level: int, name: str, route: Route | str | None, **values: str | int |
     """
     if route is not None:
         values = {"route": route if isinstance(route, str) else route.name, **values}
+    values = {name: redacted(v) if isinstance(v, str) else v for name, v in values.items()}
     _log.log(level, "%s %s", name, json.dumps(values, ensure_ascii=False), extra=values)

@@ -206,9 +206,7 @@ class Directory:
         """Tell whether an assignment on `scope` or above allows the action by now."""
         now = self._clock()
         return any(
-            action in each.role.actions
-            and covers(each.scope, scope)
-            and each.effective <= now
+            action in each.role.actions and covers(each.scope, scope) and each.effective <= now
             for each in self._of(object_id)
         )
 
