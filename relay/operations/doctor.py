@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from relay.causes import Cause
@@ -91,7 +91,7 @@ async def _watched(told: Settings) -> Report:
 
 
 def _show(report: Report) -> None:
-    table = Table("subject", "step", "", "seen")
+    table = Table("subject", "step", "", Column("seen", overflow="fold"))
     for check in report.checks:
         table.add_row(check.subject, check.step, _MARKS[check.outcome], Text(check.detail))
     out().print(table)
