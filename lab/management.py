@@ -165,9 +165,10 @@ class Management:
         raise RefusedError(
             403,
             "AuthorizationFailed",
-            f"The client '{claims.client_id}' with object id '{claims.object_id}' does not have "
-            f"authorization to perform action '{action}' over scope '{scope}' or the scope is "
-            "invalid. If access was recently granted, please refresh your credentials.",
+            f"The client '{claims.client_id}' with object id '{claims.object_id}' does not "
+            f"have authorization to perform action '{action}' over scope '{scope}' or the "
+            "scope is invalid. If access was recently granted, please refresh your "
+            "credentials.",
         )
 
     # Role assignments

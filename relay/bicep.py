@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MESSAGING_VERSION: Final = "2024-01-01"
 _STORAGE_VERSION: Final = "2025-06-01"
+_ASSIGNMENT: Final = "Microsoft.Authorization/roleAssignments"
 _ROLES_VERSION: Final = "2022-04-01"
 
 
@@ -72,7 +73,7 @@ def _parameter(which: ManagedIdentity, symbol: str) -> str:
 
 
 def _scope(module: _Module, need: Need) -> str:
-    """Declare the existing resources down to a need's scope, and return the last one's symbol."""
+    """Declare the existing resources down to a need's scope; return the last one's symbol."""
     version = _STORAGE_VERSION if need.service is Service.STORAGE else _MESSAGING_VERSION
     symbol, kind, path = "", need.resource.provider, ""
     for level, (segment, name) in enumerate(_chain(need)):
@@ -111,7 +112,7 @@ def _assign(module: _Module, need: Need, scope: str, principal: str) -> None:
         _symbol(scope, principal, *role.name.split()[-2:]),
         lambda symbol: (
             f"// {need.subject}: {role.name}\n"
-            f"resource {symbol} 'Microsoft.Authorization/roleAssignments@{_ROLES_VERSION}' = {{\n"
+            f"resource {symbol} '{_ASSIGNMENT}@{_ROLES_VERSION}' = {{\n"
             f"  name: guid({scope}.id, {principal}, '{role.id}')\n"
             f"  scope: {scope}\n"
             "  properties: {\n"

@@ -455,7 +455,8 @@ EXPLANATIONS: Final = {
     ),
     Cause.IDENTITY_NOT_FOUND: Explanation(
         "The app does not have the identity that the settings name (400), or has none.",
-        "Assign the identity to the app, or mend `__clientId` or `__managedIdentityResourceId`.",
+        "Assign the identity to the app, or mend `__clientId` or "
+        "`__managedIdentityResourceId`.",
         Reason.UNAUTHENTICATED,
     ),
     Cause.AUDIENCE_UNKNOWN: Explanation(
@@ -465,8 +466,8 @@ EXPLANATIONS: Final = {
     ),
     Cause.TOKEN_MALFORMED: Explanation(
         "What the identity endpoint gave is no token that can be read.",
-        "Something answers in the endpoint's place; set neither `IDENTITY_ENDPOINT` nor a proxy "
-        "for it by hand.",
+        "Something answers in the endpoint's place; set neither `IDENTITY_ENDPOINT` nor a "
+        "proxy for it by hand.",
         Reason.UNAUTHENTICATED,
     ),
     Cause.WRONG_IDENTITY: Explanation(
@@ -523,8 +524,8 @@ EXPLANATIONS: Final = {
     ),
     Cause.KEY_REFUSED: Explanation(
         "Somebody came with a key or a SAS, which the resource takes no more.",
-        "Not the relay: it has none. An Event Grid endpoint of Azure Digital Twins can only use "
-        "the topic's key; use an event hub or a Service Bus topic instead.",
+        "Not the relay: it has none. An Event Grid endpoint of Azure Digital Twins can only "
+        "use the topic's key; use an event hub or a Service Bus topic instead.",
         Reason.UNAUTHENTICATED,
     ),
     Cause.NO_SUCH_ENTITY: Explanation(

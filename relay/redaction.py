@@ -1,4 +1,4 @@
-"""Takes tokens and keys out of words that others wrote: a service may echo what it was shown."""
+"""Takes tokens and keys out of others' words: a service may echo what it was shown."""
 
 from __future__ import annotations
 

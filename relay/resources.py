@@ -1,4 +1,4 @@
-"""What ingresses, destinations and containers are to Azure Resource Manager, and so to roles."""
+"""What ingresses, destinations and containers are to Azure, and so to role assignments."""
 
 from __future__ import annotations
 

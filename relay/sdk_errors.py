@@ -164,11 +164,11 @@ def reason_of(error: BaseException) -> Reason:
         return _http_reason(error)
     if _CBS_NOT_FOUND.search(words):
         return Reason.NOT_FOUND
-    return CONDITIONS.get(_condition(error)) or _class_reason(error)
+    return CONDITIONS.get(condition_of(error)) or _class_reason(error)
 
 
 def _http_reason(error: core.HttpResponseError) -> Reason:
-    code, status = str(getattr(error, "error_code", "")), error.status_code or 0
+    code, status = code_of(error), error.status_code or 0
     if isinstance(error, core.ClientAuthenticationError) and status not in _MAY_PASS:
         return CODES.get(code, Reason.UNAUTHENTICATED)
     return CODES.get(code) or STATUSES.get(status) or Reason.UNAVAILABLE
@@ -185,7 +185,16 @@ def said(error: BaseException) -> str:
     return outer if inner in outer else f"{outer} {inner}"
 
 
-def _condition(error: BaseException) -> str:
+def code_of(error: core.HttpResponseError) -> str:
+    """Return the code that a service gave, `""` where it gave none.
+
+    azure-storage-blob makes it a member of an enum, whose text is not the code.
+    """
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def condition_of(error: BaseException) -> str:
     """Return the last part of the AMQP condition, `""` where there is none."""
     if isinstance(error, eventhub.EventHubError):
         return (error.error or "").rpartition(":")[2]

@@ -26,7 +26,6 @@ from relay.observer import (
     Unreadable,
     Unrouted,
 )
-
 from relay.redaction import described, redacted
 
 if TYPE_CHECKING:

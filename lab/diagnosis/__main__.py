@@ -1,4 +1,4 @@
-"""`python -m lab.diagnosis`: run the matrix and write its page, or write the other pages only."""
+"""`python -m lab.diagnosis`: run the matrix and write its page, or the other pages only."""
 
 from __future__ import annotations
 

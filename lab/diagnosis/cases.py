@@ -313,7 +313,10 @@ async def _untrusted(bench: Bench) -> AsyncIterator[Told]:
             bench.azure.control.except_trusted_services(name)
 
 
-_ENTRA: Final = "AADSTS500011: The resource principal named https://example.net was not found in the tenant."
+_ENTRA: Final = (
+    "AADSTS500011: The resource principal named https://example.net was not found in the "
+    "tenant."
+)
 
 CASES: Final = (
     Case(None, _well, "nothing is wrong"),

@@ -23,20 +23,24 @@ _HEAD: Final = """\
 
 <!-- Made by `make documents` from relay/causes.py, the table that the code uses. -->
 
-`python -m relay doctor` looks at everything that the settings name and says which of these it is, with the
-command that mends it; a refusal in the log says the same. Begin there. What a service says that no line here knows
-is `unknown`, and is shown in its own words, never guessed at.
+`python -m relay doctor` looks at everything that the settings name and says which of these it
+is, with the command that mends it; a refusal in the log says the same. Begin there. What a
+service says that no line here knows is `unknown`, and is shown in its own words, never
+guessed at.
 
-The texts are those of documentation and of public reports, named beside each; *ours* and *inferred* mark what the
-local Azure says where no public source was found. None was compared with Azure by this project.
+The texts are those of documentation and of public reports, named beside each; *ours* and
+*inferred* mark what the local Azure says where no public source was found. None was compared
+with Azure by this project.
 
 Two rules of Azure Digital Twins explain much of what is met on its side:
 
-- **Event Grid.** An endpoint of the kind Event Grid takes no managed identity: Azure Digital Twins keeps the topic's
-  key. For an instance without keys use an event hub or a Service Bus topic.
-- **Trusted services.** Azure Digital Twins comes past the firewall of a namespace by its *system-assigned* identity
-  only, and only if the namespace excepts trusted services. Azure Functions is no trusted service of Event Hubs or
-  Service Bus: the relay needs a private endpoint or an allowed subnet.
+- **Event Grid.** An endpoint of the kind Event Grid takes no managed identity: Azure Digital
+  Twins keeps the topic's key. For an instance without keys use an event hub or a Service Bus
+  topic.
+- **Trusted services.** Azure Digital Twins comes past the firewall of a namespace by its
+  *system-assigned* identity only, and only if the namespace excepts trusted services. Azure
+  Functions is no trusted service of Event Hubs or Service Bus: the relay needs a private
+  endpoint or an allowed subnet.
 
 ## What was said, and what it means
 """
@@ -46,15 +50,17 @@ _DIAGNOSIS: Final = """\
 
 <!-- Made by `make diagnose`, which runs all of it. -->
 
-Each cause is produced in the local Azure on every path that can meet it, with the Azure SDKs unmodified, and the
-doctor is asked. A cell counts paths: those on which the cause of its row was produced and the cause of its column was
-said. What is not on the diagonal would be a wrong diagnosis. What a cause means and what mends it:
+Each cause is produced in the local Azure on every path that can meet it, with the Azure SDKs
+unmodified, and the doctor is asked. A cell counts paths: those on which the cause of its row
+was produced and the cause of its column was said. What is not on the diagonal would be a
+wrong diagnosis. What a cause means and what mends it:
 [troubleshooting.md](troubleshooting.md).
 
-The local Azure answers in Azure's documented words and was never compared with Azure, so the matrix shows that the
-doctor tells these causes apart where services speak so, not that they do. Not produced here:
-`identity_endpoint_missing` (it would ask the instance metadata service, off this machine), `key_refused` (the relay
-has no key to show), `not_allowed` (a receiver that meets it was let in) and `settings_unusable`.
+The local Azure answers in Azure's documented words and was never compared with Azure, so the
+matrix shows that the doctor tells these causes apart where services speak so, not that they
+do. Not produced here: `identity_endpoint_missing` (it would ask the instance metadata
+service, off this machine), `key_refused` (the relay has no key to show), `not_allowed` (a
+receiver that meets it was let in) and `settings_unusable`.
 """
 
 
@@ -98,8 +104,10 @@ def diagnosis(rows: Sequence[Row]) -> str:
     return "\n".join(
         [
             _DIAGNOSIS,
-            f"**{right} of {total} diagnoses are right**, of {len(rows)} causes on "
-            f"{len(PATHS)} paths: {', '.join(PATHS)}.\n",
+            (
+                f"**{right} of {total} diagnoses are right**, of {len(rows)} causes on "
+                f"{len(PATHS)} paths: {', '.join(PATHS)}.\n"
+            ),
             "```",
             confusion(rows),
             "```\n",
@@ -113,5 +121,5 @@ def diagnosis(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> str:
     said = Counter(row.said.values())
-    told = ", ".join(f"`{name}` {count}×" for name, count in said.items())
+    told = ", ".join(f"`{name}` {count}x" for name, count in said.items())
     return f"| `{row.case.name}` | {row.case.how} | {len(row.said)} | {told} |"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from typing import Final
 
@@ -13,13 +12,12 @@ from azure.core.exceptions import (
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
-from azure.eventhub.exceptions import EventHubError
 from azure.eventhub.exceptions import OperationTimeoutError as HubTimeoutError
 from azure.servicebus.exceptions import OperationTimeoutError as BusTimeoutError
 
 from relay.causes import Cause, Service, recognise
+from relay.sdk_errors import code_of, condition_of, said
 
-_STATED: Final = re.compile(r"Error condition: ([\w:.-]*\w)")
 _SILENT: Final = (
     TimeoutError,
     HubTimeoutError,
@@ -42,22 +40,20 @@ _AT_THE_TOKEN: Final = frozenset(
 
 
 def words_of(error: BaseException) -> str:
-    """Return all that an error says, in one line; some SDKs leave the reason inside."""
-    outer, inner = str(error), str(getattr(error, "inner_exception", None) or "")
-    said = outer if inner in outer else f"{outer} {inner}"
-    return " ".join(said.split()) or type(error).__name__
+    """Return all that an error says, in one line."""
+    return " ".join(said(error).split()) or type(error).__name__
 
 
 def cause_of(service: Service, error: BaseException) -> Cause:
     """Return why a call of an SDK to a service failed."""
-    said = words_of(error)
+    words = words_of(error)
     if isinstance(error, _SILENT):
         return Cause.NO_ANSWER
     if isinstance(error, HttpResponseError):
-        return recognise(service, _code(error), said)
+        return recognise(service, code_of(error) or str(error.status_code or ""), words)
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return Cause.UNAVAILABLE
-    return recognise(service, condition_of(error), said)
+    return recognise(service, condition_of(error), words)
 
 
 def cause_of_no_token(error: BaseException) -> Cause:
@@ -84,17 +80,3 @@ def cause_of_tls(error: BaseException) -> Cause:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Cause.TLS_NOT_TRUSTED
     return Cause.NO_ANSWER if isinstance(error, TimeoutError) else Cause.TLS_FAILED
-
-
-def _code(error: HttpResponseError) -> str:
-    """Return the code that a service gave, the status where it gave none."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or error.status_code or "")
-
-
-def condition_of(error: BaseException) -> str:
-    """Return the AMQP condition of an SDK's error; `""` where there is none."""
-    if isinstance(error, EventHubError):
-        return error.error or ""
-    stated = _STATED.search(str(error))
-    return stated[1] if stated else ""

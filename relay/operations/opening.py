@@ -19,8 +19,9 @@ from azure.storage.blob.aio import ContainerClient, LinearRetry
 
 from relay.causes import Cause, Service
 from relay.needs import Act
-from relay.operations.evidence import cause_of, condition_of
+from relay.operations.evidence import cause_of
 from relay.routing import Kind
+from relay.sdk_errors import condition_of
 from relay.settings import Transport
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ async def _send_to_hub(need: Need, identity: Identity, ca_file: str | None) -> s
 async def _listen_to_hub(need: Need, identity: Identity, ca_file: str | None) -> str:
     """Open a receiver's link to one partition, and read nothing.
 
-    The SDK has no public way to do only this, and its `receive` of the asynchronous client stays
+    The SDK has no public way to do only this, and `receive` of its asynchronous client stays
     silent where the consumer group is missing or the hub disabled; so its own consumer is asked
     to open. It has no owner level: with one it would take the partition from the Functions
     host. Where the host holds it, the service refuses a second reader, after the role was

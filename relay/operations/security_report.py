@@ -31,8 +31,10 @@ class Format(StrEnum):
 
 FORBIDDEN: Final = (
     (
-        "account keys, SAS, shared access keys, connection strings, passwords in URLs, client "
-        "secrets and certificates, in any setting, in host.json, in the routes",
+        (
+            "account keys, SAS, shared access keys, connection strings, passwords in URLs, "
+            "client secrets and certificates, in any setting, in host.json, in the routes"
+        ),
         "the start fails and names the setting, never the value",
         "tests/relay/test_secrets.py, tests/relay/test_settings.py",
     ),
@@ -62,9 +64,11 @@ FORBIDDEN: Final = (
 EXCEPTIONS: Final = (
     (
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
-        "an ingestion address with an instrumentation key, which opens nothing once the "
-        "component has local authentication off; it is accepted only together with "
-        "APPLICATIONINSIGHTS_AUTHENTICATION_STRING = Authorization=AAD",
+        (
+            "an ingestion address with an instrumentation key, which opens nothing once the "
+            "component has local authentication off; it is accepted only together with "
+            "APPLICATIONINSIGHTS_AUTHENTICATION_STRING = Authorization=AAD"
+        ),
     ),
 )
 
@@ -162,17 +166,18 @@ def _network(need: Need) -> dict[str, Any]:
 
 def _notes(settings: Settings) -> list[str]:
     landing = [need for need in needs_of(settings) if need.act is Act.LISTEN]
-    notes = [
+    keys = (
         "Local authentication should be off on every namespace and account named here; the "
         f"doctor sees whether it is, where an identity of the relay has {READER.name} "
-        f"({READER.id}).",
-    ]
-    for need in landing:
-        notes.append(
-            f"{need.resource.label} is where Azure Digital Twins writes. It enters past the "
-            "firewall by the trusted-services exception, which admits its system-assigned "
-            "identity only; that identity needs the Data Sender role there."
-        )
+        f"({READER.id})."
+    )
+    entered = (
+        f"{need.resource.label} is where Azure Digital Twins writes. It enters past the "
+        "firewall by the trusted-services exception, which admits its system-assigned "
+        "identity only; that identity needs the Data Sender role there."
+        for need in landing
+    )
+    notes = [keys, *entered]
     if settings.event_grid_source:
         notes.append(
             "INGRESS_EVENT_GRID_SOURCE is set: events come by way of Event Grid. Azure Digital "
@@ -216,7 +221,7 @@ def _section(title: str, rows: Sequence[dict[str, Any]]) -> list[str]:
 def _cell(value: Any) -> str:
     if isinstance(value, list):
         value = ", ".join(map(str, value))
-    return str("–" if value is None else value).replace("|", "\\|")
+    return str("-" if value is None else value).replace("|", "\\|")
 
 
 def _as_text(report: dict[str, Any]) -> None:

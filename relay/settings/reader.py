@@ -186,7 +186,7 @@ class _Reader:
         return CLOUDS.get(name, PUBLIC)
 
     def management(self) -> str:
-        """Return another address of Azure Resource Manager; a token goes to this machine only."""
+        """Return another address of Azure Resource Manager: of this machine only."""
         name = "RELAY_MANAGEMENT_URL"
         value = self.optional(name).rstrip("/")
         if value and not _LOOPBACK.fullmatch(value):
@@ -227,7 +227,7 @@ class _Reader:
         yield f"{DEAD_LETTERS}__blobServiceUri", blobs.partition("/")[0]
 
     def telemetry(self) -> None:
-        """Ask for a token where the ingestion's address is given: the key in it is no secret."""
+        """Ask for a token where the ingestion's address is given."""
         if not self.optional(INSIGHTS):
             return
         told = self.optional(INSIGHTS_BY_IDENTITY).replace(" ", "").lower().split(";")

@@ -40,7 +40,7 @@ _FIXED: Final = re.compile(
     r"RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;?",
     re.IGNORECASE,
 )
-"""The strings of Microsoft's emulators: public, the same for everybody, good for nothing else."""
+"""The strings of Microsoft's emulators: public, and the same for everybody."""
 
 _STORAGE: Final = re.compile(
     r"AccountKey|BlobEndpoint|DefaultEndpointsProtocol|\.blob\.|UseDevelopmentStorage",
@@ -100,8 +100,7 @@ def holds_secret(text: str) -> bool:
 
 def _readings(text: str) -> Iterator[str]:
     plain = _QUOTED.sub('"', _ESCAPES.sub(lambda found: chr(int(found[1], 16)), text))
-    for reading in (text, plain, unquote(plain), unquote(unquote(plain))):
-        yield reading
+    yield from (text, plain, unquote(plain), unquote(unquote(plain)))
     for found in _BASE64.findall(plain):
         yield from _decoded(found)
 

@@ -1,4 +1,4 @@
-"""Each cause on each path, and the doctor's word for it: all on the diagonal, as the page says."""
+"""Each cause on each path, and the doctor's word for it: as the page says, and right."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HIDING = [case for case in CASES if case.hides_words]
 
 def assert_right(case: Case, said: dict[str, str], line: str) -> None:
     assert said == dict.fromkeys((p for p in PATHS if p in case.paths), case.name)
-    assert line == f"| `{case.name}` | {case.how} | {len(said)} | `{case.name}` {len(said)}× |"
+    assert line == f"| `{case.name}` | {case.how} | {len(said)} | `{case.name}` {len(said)}x |"
 
 
 def line_of(case: Case) -> str:

@@ -1,4 +1,4 @@
-"""One table of causes: whole, reachable, in step with reasons, and silent where it knows nothing."""
+"""One table of causes: whole, reachable, in step with reasons; what it knows not is unknown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.diagnosis.cases import CASES
 from lab.diagnosis.documents import DIAGNOSIS, TROUBLESHOOTING, troubleshooting
 from relay.causes import EXPLANATIONS, TEXTS, Cause, Service, Text, recognise
 from relay.failures import Reason
-from relay.sinks.errors import reason_of
+from relay.sdk_errors import reason_of
 
 ROOT = Path(__file__).parents[2]
 NAMED = [text for text in TEXTS if text.words]

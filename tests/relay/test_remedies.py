@@ -11,7 +11,7 @@ import pytest
 
 from relay import bicep, filters
 from relay.causes import Cause, Service
-from relay.needs import Act, Need, needs_of, needs_of_the_host
+from relay.needs import Act, needs_of, needs_of_the_host
 from relay.refusals import Principal
 from relay.remedies import remedy
 from relay.routing import Destination, Kind, Route

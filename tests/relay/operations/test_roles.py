@@ -102,7 +102,7 @@ async def test_the_report_names_identities_audiences_roles_and_network(desk: Des
     by_subject = {each["subject"]: each for each in told["access"]}
 
     assert (done.code, done.err) == (0, "")
-    assert [each["identity"] for each in told["identities"]][0] == "system-assigned identity"
+    assert told["identities"][0]["identity"] == "system-assigned identity"
     assert set(told["identities"][0]["audiences"]) == {
         "https://eventhubs.azure.net/",
         "https://storage.azure.com",
