@@ -9,7 +9,7 @@ from azure.identity.aio import ManagedIdentityCredential
 
 from relay.failures import DeliveryError
 from relay.refusals import Principal
-from relay.sdk_errors import reason_of
+from relay.sdk_errors import cause_of_no_token, reason_of
 from relay.settings import ManagedIdentity
 from relay.tokens import NOBODY, Claims, claims_of
 
@@ -51,7 +51,8 @@ class Identity:
     def principal(self) -> Principal:
         """Who the relay is by this identity, as far as known."""
         client_id = self._which.client_id or self._claims.client_id
-        return Principal(self._which.name, client_id, self._claims.object_id)
+        claims = self._claims
+        return Principal(self._which.name, client_id, claims.object_id, claims.issued)
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token; the SDKs call this.
@@ -91,7 +92,10 @@ class Identity:
                 await self.get_token(f"{audience}/.default")
         except Exception as error:
             why = str(error) or f"no answer within {_ANSWER_SECONDS:g} seconds"
-            raise DeliveryError(reason_of(error), f"no token for {audience}: {why}") from error
+            cause = cause_of_no_token(error)
+            raise DeliveryError(
+                reason_of(error), f"no token for {audience} ({cause}): {why}"
+            ) from error
 
     async def __aenter__(self) -> Self:
         return self

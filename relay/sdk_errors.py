@@ -24,6 +24,7 @@ from azure.identity import AuthenticationRequiredError, CredentialUnavailableErr
 from azure.servicebus import exceptions as servicebus
 from azure.storage.blob import PartialBatchErrorException
 
+from relay.causes import Cause, Service, recognise
 from relay.failures import Reason
 
 TEXTS: Final = (
@@ -206,3 +207,13 @@ def asked_to_wait(words: str) -> float:
     """Return the seconds that a busy service asks for: "Please wait 4 seconds"."""
     asked = _ASKED_TO_WAIT.search(words)
     return float(asked[1]) if asked else 0.0
+
+
+def cause_of_no_token(error: BaseException) -> Cause:
+    """Return why the identity endpoint gave no token."""
+    if isinstance(error, TimeoutError | core.ServiceRequestError | core.ServiceResponseError):
+        return Cause.IDENTITY_ENDPOINT_UNREACHABLE
+    if isinstance(error, KeyError):
+        return Cause.TOKEN_MALFORMED  # a member is missing from the answer
+    status = str(getattr(error, "status_code", None) or "")
+    return recognise(Service.IDENTITY, status, said(error))

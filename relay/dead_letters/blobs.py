@@ -228,7 +228,8 @@ class Blobs:
             yield
         except (AzureError, ValueError, OSError) as error:
             reason = reason_of(error)
-            refusal = explain(reason, self._resource, self._identity.principal)
+            said = str(error)
+            refusal = explain(reason, self._resource, self._identity.principal, said)
             detail = f"{self._resource.label}: {str(error) or type(error).__name__}"
             raise DeliveryError(reason, detail, refusal=refusal) from error
 

@@ -56,16 +56,6 @@ def cause_of(service: Service, error: BaseException) -> Cause:
     return recognise(service, condition_of(error), words)
 
 
-def cause_of_no_token(error: BaseException) -> Cause:
-    """Return why the identity endpoint gave no token."""
-    if isinstance(error, TimeoutError | ServiceRequestError | ServiceResponseError):
-        return Cause.IDENTITY_ENDPOINT_UNREACHABLE
-    if isinstance(error, KeyError):
-        return Cause.TOKEN_MALFORMED  # a member is missing from the answer
-    status = str(getattr(error, "status_code", None) or "")
-    return recognise(Service.IDENTITY, status, words_of(error))
-
-
 def is_about_the_token(cause: Cause, error: BaseException) -> bool:
     """Whether the token was refused, not the link that it was shown for."""
     return cause in _AT_THE_TOKEN or type(error).__name__ in {

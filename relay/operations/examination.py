@@ -21,7 +21,6 @@ from relay.operations import reaching
 from relay.operations.checks import Check, Report, Step, failed, passed, skipped
 from relay.operations.evidence import (
     cause_of,
-    cause_of_no_token,
     cause_of_tls,
     is_about_the_token,
     words_of,
@@ -30,6 +29,7 @@ from relay.operations.management import Management, MayNotReadError, NotAnswered
 from relay.operations.opening import open_link, put_marker
 from relay.refusals import Principal
 from relay.remedies import remedy
+from relay.sdk_errors import cause_of_no_token
 from relay.settings import Network
 from relay.tokens import NOBODY, Claims, claims_of, judge, refine
 

@@ -177,3 +177,37 @@ async def test_no_token_is_ever_shown() -> None:
     shown = f"{identity.principal!r} {identity.claims!r} {identity!r}"
     assert identity.claims.audience == AUDIENCE
     assert not [part for part in token.token.split(".") if part in shown]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "reason"),
+    [
+        (HttpFault(status=429), "identity_endpoint_busy", Reason.THROTTLED),
+        (HttpFault(status=500), "identity_endpoint_failed", Reason.UNAVAILABLE),
+        (HttpFault(body="{"), "token_malformed", Reason.UNAUTHENTICATED),
+        (HttpFault(body="{}"), "token_malformed", Reason.UNAUTHENTICATED),
+        (
+            HttpFault(body='{"access_token": "x", "expires_on": "1"}'),
+            "token_malformed",
+            None,
+        ),
+    ],
+    ids=str,
+)
+async def test_each_trouble_with_the_endpoint_has_a_name_of_its_own(
+    tenant: Tenant, fault: HttpFault, cause: str, reason: Reason | None
+) -> None:
+    tenant.endpoint.faults.fault = fault
+    async with Identity(retried=False) as identity:
+        with pytest.raises(DeliveryError) as caught:
+            await identity.check(AUDIENCE)
+
+    assert f"({cause})" in caught.value.detail
+    assert reason in {None, caught.value.reason}
+
+
+@pytest.mark.usefixtures("tenant")
+async def test_an_unknown_identity_is_named_as_such() -> None:
+    error = await refusal_of("00000000-0000-0000-0000-00000000dead")
+
+    assert "(identity_not_found)" in error.detail
