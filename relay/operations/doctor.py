@@ -37,6 +37,7 @@ _MARKS: Final = {
 
 def command(*, settings: SettingsFile = None, as_json: AsJson = False) -> None:
     """Check name, network, TLS, token, role and link of everything that the settings name."""
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # the checks say it better
     report = asyncio.run(_examine(environment(settings, as_json=as_json), quiet=as_json))
     if as_json:
         say_json(report.as_json())
@@ -51,8 +52,6 @@ async def as_json(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 async def _examine(values: Mapping[str, str], *, quiet: bool) -> Report:
-    # What the SDKs say on their own is what the checks say better.
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
     try:
         told = read(values, APP)
     except SettingsError as error:
