@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _AMQPS: Final = 5671
 _HTTPS: Final = 443
+_WORDS: Final = {
+    Kind.EVENT_HUB: "hub",
+    Kind.QUEUE: "queue",
+    Kind.TOPIC: "subscription of",
+}
 
 
 class Act(StrEnum):
@@ -110,7 +115,7 @@ def needs_of_the_host(settings: Settings) -> tuple[Need, ...]:
 def _of_ingress(ingress: Ingress) -> Need:
     resource = resource_of_ingress(ingress)
     return _of_connection(
-        f"ingress {ingress.entity}",
+        f"ingress {_WORDS[ingress.kind]} {ingress.entity}",
         Act.LISTEN,
         ingress.kind,
         ingress.connection,

@@ -33,11 +33,11 @@ WITNESS: Final = "route witness"
 
 PATHS: Final = {
     "Event Hubs, send": "route hub",
-    "Event Hubs, listen": "ingress hub",
+    "Event Hubs, listen": "ingress hub hub",
     "Service Bus, send to a queue": "route queue",
     "Service Bus, send to a topic": "route topic",
-    "Service Bus, listen to a queue": "ingress queue",
-    "Service Bus, listen to a subscription": "ingress topic",
+    "Service Bus, listen to a queue": "ingress queue queue",
+    "Service Bus, listen to a subscription": "ingress subscription of topic",
     "Storage, write": "dead letters",
 }
 """The paths by name, and the doctor's subject for each."""

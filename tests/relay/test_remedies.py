@@ -75,8 +75,8 @@ WITHOUT_COMMAND = {
 
 def test_everything_that_the_settings_name_is_a_need() -> None:
     assert [(need.subject, need.act, need.service) for need in NEEDS] == [
-        ("ingress twin-events", Act.LISTEN, Service.EVENT_HUBS),
-        ("ingress twin-events", Act.LISTEN, Service.SERVICE_BUS),
+        ("ingress hub twin-events", Act.LISTEN, Service.EVENT_HUBS),
+        ("ingress subscription of twin-events", Act.LISTEN, Service.SERVICE_BUS),
         ("route hub", Act.SEND, Service.EVENT_HUBS),
         ("route queue", Act.SEND, Service.SERVICE_BUS),
         ("route topic", Act.SEND, Service.SERVICE_BUS),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
 from relay.operations import doctor
-from tests.relay.operations.conftest import Desk
+from tests.relay.operations.conftest import ROOT, Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -156,3 +160,20 @@ async def test_a_receiver_beside_the_hosts_counts_as_let_in(
 
     assert done.code == 0
     assert "the Functions host holds the partition" in link["detail"]
+
+
+async def test_settings_from_a_file_bring_the_identity_along(
+    reader: Desk, tmp_path: Path
+) -> None:
+    file = tmp_path / "local.settings.json"
+    file.write_text(json.dumps({"IsEncrypted": False, "Values": reader.settings()}))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "relay", "doctor", "--json", "--settings", str(file)),
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+
+    assert json.loads(out)["verdict"] == "well"
