@@ -26,7 +26,7 @@ from relay.failures import DeliveryError
 from relay.formats.json_format import BATCH_TYPE
 from relay.refusals import explain
 from relay.resources import resource_of_container
-from relay.sdk_errors import reason_of
+from relay.sdk_errors import code_of, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
@@ -254,14 +254,9 @@ def _trusting(ca_file: str | None) -> dict[str, Any]:
 
 def _still_ours(error: HttpResponseError) -> bool:
     """Say that a claim was lost, if that is what an error says; else raise it."""
-    if error.status_code == _PRECONDITION_FAILED or _code(error) == "BlobNotFound":
+    if error.status_code == _PRECONDITION_FAILED or code_of(error) == "BlobNotFound":
         return False
     raise error
-
-
-def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", "")
-    return str(getattr(code, "value", code))
 
 
 async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
