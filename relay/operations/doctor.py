@@ -109,8 +109,8 @@ def _explain(check: Check) -> None:
     assert check.cause is not None
     console = out()
     console.print(Text(f"\n{check.subject}, {check.step}: {check.cause}", style="bold"))
-    console.print(Text(f"  {check.cause.meaning}"))
-    console.print(Text(f"  {check.cause.advice}"))
+    for sentence in (check.cause.meaning, check.cause.advice):
+        console.print(Text(f"  {sentence.replace('*', '')}"))  # emphasis is the page's
     if check.remedy:
         console.print(Text(f"  To mend it: {check.remedy}", style="cyan"))
     console.print(Text(f"  See {check.cause.page}", style="dim"))

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.table import Column, Table
 from rich.text import Text
 
 from relay import bicep
@@ -30,7 +29,7 @@ _TOKEN_SECONDS: Final = 20.0
 class Format(StrEnum):
     """How the assignments are written."""
 
-    TABLE = "table"
+    TEXT = "text"
     AZ = "az"
     BICEP = "bicep"
     JSON = "json"
@@ -57,8 +56,8 @@ def command(
     *,
     settings: SettingsFile = None,
     how: Annotated[
-        Format, typer.Option("--format", help="Write a table, az commands, Bicep or JSON.")
-    ] = Format.TABLE,
+        Format, typer.Option("--format", help="Write text, az commands, Bicep or JSON.")
+    ] = Format.TEXT,
     compare: Annotated[
         bool,
         typer.Option("--compare", help="Ask Azure what is assigned, and show the difference."),
@@ -143,12 +142,12 @@ async def _compared(
 # How it is written
 
 
-def _as_table(roles: Roles) -> None:
-    names = ("for", "identity", "role", "id", "scope")
-    table = Table(*(Column(name, overflow="fold") for name in names))
+def _as_text(roles: Roles) -> None:
     for each in roles.wanted:
-        table.add_row(each.subject, each.identity, each.role.name, each.role.id, each.scope)
-    out().print(table)
+        out().print(Text(each.subject, style="bold"))
+        out().print(Text(f"  {each.role.name} ({each.role.id})"))
+        out().print(Text(f"  for the {each.identity}"))
+        out().print(Text(f"  at {each.scope}"))
     _show_difference(roles)
 
 
@@ -238,7 +237,7 @@ def _show_difference(roles: Roles) -> None:
 
 
 _WRITE: Final = {
-    Format.TABLE: _as_table,
+    Format.TEXT: _as_text,
     Format.AZ: _as_az,
     Format.BICEP: _as_bicep,
     Format.JSON: _as_json,

@@ -265,6 +265,7 @@ class _Reader:
             service_uri=uri or f"https://{account}{cloud.blob_suffix}",
             name="",
             client_id=self.optional(f"{HOST_STORAGE}__clientId"),
+            resource_id=self._resource_id(f"{HOST_STORAGE}__resourceId"),
             identity_id=self.optional(f"{HOST_STORAGE}__managedIdentityResourceId"),
         )
 

@@ -502,7 +502,19 @@ def test_the_hosts_storage_is_known_where_it_is_by_identity(
 
     assert host is not None
     assert host.service_uri == uri
+    assert host.resource_id == ""
     assert read(GOOD, HERE).host_storage is None
+
+
+def test_the_hosts_storage_may_say_its_resource_id() -> None:
+    changes = {
+        "AzureWebJobsStorage__accountName": "host",
+        "AzureWebJobsStorage__resourceId": NAMESPACE_ID,
+    }
+    host = read(GOOD | changes, HERE).host_storage
+
+    assert host is not None
+    assert host.resource_id == NAMESPACE_ID
 
 
 # Nothing secret gets in or out

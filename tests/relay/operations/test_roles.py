@@ -62,7 +62,7 @@ async def test_who_may_not_read_assignments_is_told_what_would_let_him(desk: Des
     assert "give the role Reader" in done.err
 
 
-@pytest.mark.parametrize("how", ["table", "az", "bicep", "json"])
+@pytest.mark.parametrize("how", ["text", "az", "bicep", "json"])
 async def test_without_comparing_nobody_is_asked(desk: Desk, how: str) -> None:
     """An endpoint that nobody serves would else be waited for."""
     done = await desk.call(
