@@ -177,3 +177,12 @@ async def test_settings_from_a_file_bring_the_identity_along(
     out, _ = await process.communicate()
 
     assert json.loads(out)["verdict"] == "well"
+
+
+async def test_where_nobody_tells_how_things_are_locked_that_is_skipped(reader: Desk) -> None:
+    done = await reader.call("doctor", "--json", RELAY_MANAGEMENT_URL="https://127.0.0.1:9")
+    postures = [c for c in done.told["checks"] if c["step"] == "posture"]
+
+    assert (done.code, done.told["verdict"]) == (0, "well")
+    assert {check["outcome"] for check in postures} == {"skipped"}
+    assert all("127.0.0.1:9" in check["detail"] for check in postures)
