@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.plan import DEAD_LETTERS
 from relay.dead_letters import DeadLetter
 from relay.dead_letters.letters import encode
 from relay.failures import DeliveryError, Reason
@@ -73,7 +74,8 @@ async def test_on_the_real_path_no_record_and_no_annotation_shows_a_token_or_a_k
         )
         await world.send(events)
         await world.until(lambda: world.count("relay.dead_lettered", "everything") >= 40)
-        world.azure.storage.refuse(403, f"AuthorizationFailure {ECHO}".replace(" ", "-"), 3)
+        code = f"AuthorizationFailure {ECHO}".replace(" ", "-")
+        world.azure.storage.refuse(403, code, 3, DEAD_LETTERS)  # the host's own stay well
         await world.host.invoke_timer("redrive")
         world.azure.storage.allow()
         blobs = await world.blobs("everything/")
