@@ -74,8 +74,8 @@ CODES: Final = {
     "OperationTimedOut": Reason.TIMEOUT,
     "InternalError": Reason.UNAVAILABLE,
 }
-"""By the code of Blob storage. A firewall says `AuthorizationFailure` and a missing role
-`AuthorizationPermissionMismatch`: the first is general knowledge, not documented."""
+"""By the code of Blob storage. A firewall says `AuthorizationFailure`
+(microsoft/AzureStorageExplorer#8344), a missing role `AuthorizationPermissionMismatch`."""
 
 STATUSES: Final = {
     400: Reason.REJECTED,
