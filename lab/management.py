@@ -72,6 +72,7 @@ class Management:
 
     Attributes:
         postures: by resource id; change them with `set_posture`.
+        page: how many role assignments stand in one answer.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Management:
         port: int = 0,
     ) -> None:
         self.postures = {_path(name): posture for name, posture in postures.items()}
+        self.page = 100
         self._names = {_path(name): name for name in postures}
         self._directory = directory
         app = web.Application()
@@ -140,7 +142,7 @@ class Management:
         if is_assignments:
             action = "Microsoft.Authorization/roleAssignments/read"
             self._demand(claims, action, scope)
-            return {"value": self._assignments(scope, request.query.get("$filter", ""))}
+            return self._paged(request, scope)
         return self._resource(claims, path)
 
     def _who(self, request: web.Request) -> Claims:
@@ -172,6 +174,16 @@ class Management:
         )
 
     # Role assignments
+
+    def _paged(self, request: web.Request, scope: str) -> dict[str, Any]:
+        found = self._assignments(scope, request.query.get("$filter", ""))
+        start = int(request.query.get("$skipToken", "0"))
+        end = start + self.page
+        answer: dict[str, Any] = {"value": found[start:end]}
+        if end < len(found):
+            following = request.rel_url.update_query({"$skipToken": str(end)})
+            answer["nextLink"] = f"{self.url}{following}"
+        return answer
 
     def _assignments(self, scope: str, wanted: str) -> list[dict[str, Any]]:
         """Return those at and above a scope, and below it too unless `atScope()` is asked."""

@@ -93,6 +93,19 @@ async def test_the_commands_assign_what_is_missing(reader: Desk) -> None:
     assert "AzureWebJobsStorage__resourceId" in after.told["unread"]
 
 
+async def test_assignments_that_come_in_pages_are_all_read(reader: Desk) -> None:
+    whole = await reader.call("roles", "--format", "json", "--compare")
+    management = reader.azure.management
+    management.page = 1
+    try:
+        paged = await reader.call("roles", "--format", "json", "--compare")
+    finally:
+        management.page = 100
+
+    assert paged.told == whole.told
+    assert whole.told["difference"]["missing"] == []
+
+
 # The security report
 
 
