@@ -8,9 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.done
 AZURITE := lab/node_modules/.done
-CODE := relay lab bench tests function_app.py
+CODE := relay lab bench examples tests function_app.py
 
-.PHONY: help demo faults diagnose documents lab test check fix lock clean
+.PHONY: help demo faults diagnose documents conformance fuzz lab test check fix lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -26,6 +26,12 @@ diagnose: $(SET_UP) $(AZURITE) ## Produce every cause of a refusal, ask the doct
 
 documents: $(SET_UP) ## Make docs/troubleshooting.md anew from the table that the code uses
 	@$(BIN)/python -m lab.diagnosis --documents
+
+conformance: $(SET_UP) ## Hold the webhook to what others specify; JSON=1 ends with one JSON object
+	@$(BIN)/python tests/conformance --write $(if $(JSON),--json)
+
+fuzz: $(SET_UP) ## Feed the decoders a million inputs, for half an hour; INPUTS=n for another number
+	@$(BIN)/python tests/fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(JSON),--json)
 
 lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the settings to use it
 	@$(BIN)/python -m lab up

@@ -3,14 +3,14 @@
 Letters wait in Azurite for a hub of the local Azure, on one lane. Each case is redriven by a
 process of its own, so that its peak of memory is its own:
 
-- `1000` and `20000` letters, ten to a blob: letters a second, and by how much the resident
-  memory grew at most over that of the process before the redrive. It should be the same, for
-  a portion of the backlog is all that is ever in memory.
+- `1000`, `20000` and `60000` letters, fifty to a blob: letters a second, and by how much the
+  resident memory grew at most over that of the process before the redrive. It stays the same
+  once a backlog is larger than a portion, which is all of it that is ever in memory.
 - `one by one` and `in portions`, 2000 blobs of one letter each: the same redrive, once so that
   each blob is read, claimed, sent and removed before the next (as it was before there were
   portions), once as it is. Their ratio is the gain.
 
-    python -m bench.redrive [--json] [--letters 1000 20000] [--each 10] [--single 2000]
+    python -m bench.redrive [--json] [--letters 1000 20000] [--each 50] [--single 2000]
 """
 
 from __future__ import annotations
@@ -179,8 +179,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description="How fast a backlog is redriven.")
     options.add_argument("--json", action="store_true", help="print JSON")
-    options.add_argument("--letters", type=int, nargs="+", default=[1_000, 20_000])
-    options.add_argument("--each", type=int, default=10, help="letters in a blob")
+    options.add_argument("--letters", type=int, nargs="+", default=[1_000, 20_000, 60_000])
+    options.add_argument("--each", type=int, default=50, help="letters in a blob")
     options.add_argument(
         "--single", type=int, default=2_000, help="blobs of one letter; 0: none"
     )

@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from relay import ingress, sinks
 from relay.by_hand import ByHand
@@ -19,6 +19,9 @@ from relay.filters import lint
 from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
+from relay.operations.access import Authenticator
+from relay.operations.webhook import Webhook
+from relay.outcomes import Outcomes
 from relay.redaction import redacted, tells_a_secret
 from relay.redrive import Redrive
 from relay.resending import Resender
@@ -29,14 +32,21 @@ from relay.turns import InTurn
 from relay.twins_redrive import TwinsRedrive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     import azure.functions as func
 
+    from relay.event import Event
+    from relay.ingress import Arrival
     from relay.observer import Observer
+    from relay.operations.webhook import Answer, Request
+    from relay.outcomes import Result
     from relay.routing import Destination, Route
     from relay.sending import Sink
     from relay.settings import Container, ManagedIdentity, Settings
+
+
+_APP: Final = Path(__file__).resolve().parent.parent
 
 
 class Relay:
@@ -47,21 +57,24 @@ class Relay:
         listen: hears of everything too.
 
     Attributes:
+        settings: the same as was given.
         health: how each route fares.
         by_hand: what an operator may do with dead letters.
     """
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._identities: dict[ManagedIdentity, Identity] = {}
-        telemetry = Telemetry()
+        telemetry = Telemetry(name=settings.name)
         for warning in settings.warnings:
             telemetry.setting_warning(warning)
         self.health = Health([r.name for r in settings.routes], _now, telemetry.route_state)
         for route in settings.routes:
             for finding in lint(route.filter.text):
                 telemetry.filter_finding(route.name, finding)
-        observe = tell_all(telemetry, self.health, *([listen] if listen else []))
+        self._outcomes = Outcomes()
+        listeners = [listen] if listen else []
+        observe = tell_all(telemetry, self.health, self._outcomes, *listeners)
         container = settings.dead_letters
         dead_letters = BlobDeadLetters(self._blobs(container))
         self._sinks = self._build_sinks()
@@ -78,22 +91,31 @@ class Relay:
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
         )
+        self._webhook = self._build_webhook(observe)
+
+    def _build_webhook(self, observe: Observer) -> Webhook | None:
+        http = self.settings.ways_in.http
+        if http is None:
+            return None
+        authenticator = Authenticator(http.access, ca_file=self.settings.ca_file)
+        source = self.settings.event_grid_source
+        return Webhook(http, source, authenticator.caller, self._settle, observe, _now)
 
     def _build_sinks(self) -> dict[str, Sink]:
         """Make a sink for each route; routes that send alike to one destination share it."""
         built: dict[tuple[Destination, bool], Sink] = {}
-        for route in self._settings.routes:
+        for route in self.settings.routes:
             alike = route.destination, route.ordered
             built[alike] = built.get(alike) or self._sink(route)
-        return {r.name: built[r.destination, r.ordered] for r in self._settings.routes}
+        return {r.name: built[r.destination, r.ordered] for r in self.settings.routes}
 
     def _sink(self, route: Route) -> Sink:
-        connection = self._settings.connections[route.destination.connection]
+        connection = self.settings.connections[route.destination.connection]
         identity = self._identity(connection.identity)
-        return InTurn(sinks.build(route, connection, identity, self._settings.ca_file))
+        return InTurn(sinks.build(route, connection, identity, self.settings.ca_file))
 
     def _blobs(self, container: Container) -> Blobs:
-        return Blobs(container, self._identity(container.identity), self._settings.ca_file)
+        return Blobs(container, self._identity(container.identity), self.settings.ca_file)
 
     def _identity(self, which: ManagedIdentity) -> Identity:
         return self._identities.setdefault(which, Identity(which.client_id, which.resource_id))
@@ -104,18 +126,71 @@ class Relay:
         Raises:
             UnsettledError: the host must deliver the batch again.
         """
-        source = self._settings.event_grid_source
-        messages = ingress.from_event_hub(events)
+        await self._settle_messages(ingress.from_event_hub(events))
+
+    async def from_service_bus(self, messages: Sequence[func.ServiceBusMessage]) -> None:
+        """Settle what the Service Bus trigger brings.
+
+        Raises:
+            UnsettledError: the host must abandon the messages, so that they come again.
+            LookupError: the settings name no entity.
+        """
+        bus = self.settings.ways_in.service_bus
+        if bus is None:
+            raise LookupError("neither INGRESS_QUEUE nor INGRESS_TOPIC is set")
+        entity = ingress.Entity(bus.name, bus.session)
+        await self._settle_messages(ingress.from_service_bus(messages, entity))
+
+    async def from_event_grid(self, event: str) -> None:
+        """Settle an event of the Event Grid trigger.
+
+        Raises:
+            UnsettledError: the host must answer Event Grid that it failed.
+        """
+        await self._settle_messages([ingress.from_event_grid(event, _now())])
+
+    async def from_http(self, request: Request) -> Answer:
+        """Answer a request to the webhook.
+
+        Raises:
+            LookupError: the settings do not open it.
+        """
+        if self._webhook is None:
+            raise LookupError("INGRESS_HTTP is not set")
+        return await self._webhook.answer(request)
+
+    async def settle(self, events: Sequence[Event | bytes | str]) -> list[Result]:
+        """Settle events that another part of the app has.
+
+        Args:
+            events: as values, or CloudEvents in JSON, one or an array each.
+
+        Returns:
+            What became of each, in their order: delivered or durable in Blob.
+
+        Raises:
+            UnsettledError: something is neither; hand all of it over again.
+        """
+        source = self.settings.event_grid_source
+        return await self._settle(ingress.from_caller(events, _now(), source))
+
+    async def _settle_messages(self, messages: Iterable[ingress.Message]) -> None:
+        source = self.settings.event_grid_source
         await self._delivery.settle(
             [arrival for message in messages for arrival in ingress.read(message, source)]
         )
 
+    async def _settle(self, arrivals: Sequence[Arrival]) -> list[Result]:
+        with self._outcomes.of(arrivals) as results:
+            await self._delivery.settle(arrivals)
+            return results()
+
     def twins_redrive(self, container: Container, prefix: str) -> TwinsRedrive:
         """Return what brings dead letters of Azure Digital Twins itself to the routes."""
-        source = self._settings.event_grid_source
+        source = self.settings.event_grid_source
         letters = TwinsDeadLetters(self._blobs(container), container.name, prefix, source)
         self._twins.append(letters)
-        return TwinsRedrive(self._settings.routes, self._delivery, letters)
+        return TwinsRedrive(self.settings.routes, self._delivery, letters)
 
     async def redrive(self) -> None:
         """Redrive every dead letter that waits for its destination.
@@ -137,22 +212,35 @@ class Relay:
             await identity.close()
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> Relay:
-    """Build the relay from app settings; files are looked for beside `function_app.py`.
+def from_environment(
+    environment: Mapping[str, str] | None = None,
+    *,
+    prefix: str = "",
+    directory: Path = _APP,
+    needs_ingress: bool = True,
+) -> Relay:
+    """Build a relay from app settings.
+
+    Args:
+        environment: the settings by name; the process environment if none are given.
+        prefix: how the names of all its settings begin, where an app holds several relays.
+        directory: where `function_app.py` and `host.json` stand, and `RELAY_ROUTES_FILE`.
+        needs_ingress: whether it is of no use without a way in of its own.
 
     Raises:
         SettingsError: with everything that is wrong with them.
+        ValueError: the prefix can't be one.
     """
     # The SDKs' own chatter, a record for every request, would drown what the relay says.
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.setLogRecordFactory(RedactedRecord)
-    directory = Path(__file__).resolve().parent.parent
-    return Relay(read(os.environ if environment is None else environment, directory))
+    given = os.environ if environment is None else environment
+    return Relay(read(given, directory, prefix, needs_ingress=needs_ingress))
 
 
-def answered[**Arguments](
-    function: Callable[Arguments, Coroutine[Any, Any, None]],
-) -> Callable[Arguments, Coroutine[Any, Any, None]]:
+def answered[**Arguments, Result](
+    function: Callable[Arguments, Coroutine[Any, Any, Result]],
+) -> Callable[Arguments, Coroutine[Any, Any, Result]]:
     """Make a function of the app always answer the host.
 
     The worker answers for an `Exception` only: a `CancelledError` that escapes leaves the host
@@ -161,9 +249,9 @@ def answered[**Arguments](
     """
 
     @wraps(function)
-    async def answering(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    async def answering(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
-            await function(*args, **kwargs)
+            return await function(*args, **kwargs)
         except Exception as error:
             if tells_a_secret(error):  # its traceback would be logged by the host
                 raise RuntimeError(redacted(f"{type(error).__name__}: {error}")) from None

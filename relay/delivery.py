@@ -17,8 +17,8 @@ from relay.circuit import Circuit
 from relay.dead_letters import MALFORMED_ROUTE, DeadLetter, Fate, blob_name
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
-from relay.ingress import Malformed
-from relay.lanes import Lanes
+from relay.ingress import Malformed, Order
+from relay.lanes import Lane, Lanes
 from relay.observer import DeadLettered, MalformedKept, Unrouted
 from relay.routing import match
 from relay.sending import Failure
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from relay.dead_letters import DeadLetters
     from relay.ingress import Arrival
-    from relay.lanes import Lane
     from relay.observer import Observer
     from relay.redrive import Redrive
     from relay.routing import Route
@@ -109,12 +108,13 @@ class Delivery:
             async with asyncio.timeout(self._budget):
                 await self._settle_batch(batch)
         except TimeoutError as error:
-            self._expect_again(lane[0].lane for lane in lanes)
+            self._expect_again(lane[0] for lane in lanes)
             raise UnsettledError(f"not settled within {self._budget:g} seconds") from error
         except BaseException:
-            self._expect_again(lane[0].lane for lane in lanes)
+            self._expect_again(lane[0] for lane in lanes)
             raise
-        self._settled |= {lane[-1].lane: lane[-1].sequence for lane in lanes}
+        for lane in lanes:
+            self._remember(lane[-1])
 
     async def _settle_batch(self, batch: Batch) -> None:
         until = asyncio.get_running_loop().time() + max(self._budget - _FOR_BLOB, 0.0)
@@ -130,14 +130,30 @@ class Delivery:
     def _doubt(self, first: Arrival) -> None:
         """Look into Blob again when a lane's numbers leap: another process had it meanwhile."""
         if self._settled.get(first.lane) != first.sequence - 1:
-            for lanes in self._lanes.values():
-                lanes.forget(first.lane)
+            self._forget(first.lane)
 
-    def _expect_again(self, lanes: Iterable[str]) -> None:
+    def _remember(self, last: Arrival) -> None:
+        """Remember where a lane stands, if its next number will tell whether that still holds.
+
+        Of sessions there may be as many as there are twins: those are forgotten.
+        """
+        if last.order is Order.GAPLESS:
+            self._settled[last.lane] = last.sequence
+        else:
+            self._forget(last.lane)
+
+    def _forget(self, lane: str) -> None:
+        for lanes in self._lanes.values():
+            lanes.forget(lane)
+
+    def _expect_again(self, firsts: Iterable[Arrival]) -> None:
         """Know that a batch comes again, cut differently perhaps, of which much is settled."""
-        for lane in lanes:
-            for lanes_of_route in self._lanes.values():
-                lanes_of_route.lane(lane).may_repeat = True
+        for first in firsts:
+            if first.order is not Order.GAPLESS:
+                self._forget(first.lane)
+                continue
+            for lanes in self._lanes.values():
+                lanes.lane(first.lane).may_repeat = True
 
     async def redrive(self) -> None:
         """Redrive what waits now, as much of it as can be redriven within a minute or two.
@@ -217,10 +233,11 @@ class Delivery:
             probe.exception()
 
     async def _keep_malformed(self, arrivals: Sequence[Arrival]) -> None:
-        letters = [self._malformed(arrival) for arrival in arrivals]
-        for name, new in (await self._new(MALFORMED_ROUTE, arrivals, letters)).items():
-            await self._dead_letters.put(name, new, MALFORMED_ROUTE)
-            self._observe(MalformedKept(new))
+        for lot in _lots(arrivals):
+            letters = [self._malformed(arrival) for arrival in lot]
+            for name, new in (await self._new(MALFORMED_ROUTE, lot, letters)).items():
+                await self._dead_letters.put(name, new, MALFORMED_ROUTE)
+                self._observe(MalformedKept(new))
 
     def _malformed(self, arrival: Arrival) -> DeadLetter:
         detail = arrival.content.detail if isinstance(arrival.content, Malformed) else ""
@@ -231,12 +248,13 @@ class Delivery:
     ) -> None:
         """Settle the events of one lane on one route, in order."""
         circuit, lanes = self._circuits[route.name], self._lanes[route.name]
-        name = arrivals[0].lane
-        lane = lanes.lane(name)
+        first = arrivals[0]
+        # What has no order waits for nobody's turn, and nobody for it.
+        lane = Lane() if first.order is Order.NONE else lanes.lane(first.lane)
         has_turn = await lane.has_turn(_LONGEST_TURN)
         try:
             flows = (
-                has_turn and circuit.error is None and await self._is_clear(route, name, lane)
+                has_turn and circuit.error is None and await self._is_clear(route, first, lane)
             )
             if flows:
                 failures = await self._sender.send(route, arrivals, until)
@@ -257,20 +275,24 @@ class Delivery:
         if is_behind and circuit.may_probe() and not lanes.redriving.locked():
             self._probe(route)
 
-    async def _is_clear(self, route: Route, name: str, lane: Lane) -> bool:
+    async def _is_clear(self, route: Route, first: Arrival, lane: Lane) -> bool:
         """Whether no event of the lane waits for the route; Blob is asked when not known."""
-        if route.ordered and not lane.is_clear:
-            lane.is_clear = not await self._redrive.anything_waits(route, name)
-        return lane.is_clear or not route.ordered
+        if not route.ordered or first.order is Order.NONE:
+            return True
+        if not lane.is_clear:
+            lane.is_clear = not await self._redrive.anything_waits(route, first.lane)
+        return lane.is_clear
 
     async def _dead_letter(
         self, route: Route, batch: Sequence[Arrival], failures: Sequence[Failure]
     ) -> None:
-        given_up = [failure.dead_letter(self._now()) for failure in failures]
+        given_up = {id(f.arrival): f.dead_letter(self._now()) for f in failures}
         error = self._circuits[route.name].error
-        for name, letters in (await self._new(route.name, batch, given_up)).items():
-            await self._dead_letters.put(name, letters, route.name)
-            self._observe(DeadLettered(route, letters, error))
+        for lot in _lots(batch):
+            letters = [given_up[id(each)] for each in lot if id(each) in given_up]
+            for name, new in (await self._new(route.name, lot, letters)).items():
+                await self._dead_letters.put(name, new, route.name)
+                self._observe(DeadLettered(route, new, error))
 
     async def _new(
         self, route: str, batch: Sequence[Arrival], letters: Sequence[DeadLetter]
@@ -278,8 +300,8 @@ class Delivery:
         """Return by blob the letters that are new: not kept since an earlier delivery.
 
         A host that delivers again may cut its batches differently. Only until something comes
-        of which Blob holds nothing behind it must it be asked. What is overwritten now is no
-        place where a letter is kept.
+        of which Blob holds nothing behind it must it be asked, and never for what is kept by
+        itself. What is overwritten now is no place where a letter is kept.
         """
         blobs = {
             blob_name(route, batch, fate): [each for each in letters if each.fate is fate]
@@ -287,7 +309,7 @@ class Delivery:
         }
         blobs = {name: its for name, its in blobs.items() if its}
         lane = self._lanes[route].lane(batch[0].lane)
-        if blobs and lane.may_repeat:
+        if blobs and lane.may_repeat and batch[0].order is Order.GAPLESS:
             kept = await self._dead_letters.kept(route, batch, but=blobs)
             lane.may_repeat = kept.goes_on
             blobs = {
@@ -333,6 +355,20 @@ def _by_lane(arrivals: Iterable[Arrival]) -> list[list[Arrival]]:
     for arrival in arrivals:
         lanes.setdefault(arrival.lane, []).append(arrival)
     return list(lanes.values())
+
+
+def _lots(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
+    """Return what may share a blob: all of a batch that comes again whole or not at all.
+
+    Messages of Service Bus are settled with the broker one by one. If the second of three was
+    when the others come again, their blob must not overwrite the one that holds it.
+    """
+    if arrivals[0].order is Order.GAPLESS:
+        return [list(arrivals)]
+    lots: dict[int, list[Arrival]] = {}
+    for arrival in arrivals:
+        lots.setdefault(arrival.sequence, []).append(arrival)
+    return list(lots.values())
 
 
 async def _all(jobs: Iterable[Coroutine[None, None, None]]) -> None:

@@ -86,7 +86,7 @@ class Need:
 def needs_of(settings: Settings) -> tuple[Need, ...]:
     """Return everything that the relay itself must reach, in the order of the flow."""
     return (
-        *(_of_ingress(ingress) for ingress in settings.ingresses),
+        *(_of_ingress(ingress) for ingress in settings.ways_in.entities),
         *(
             _of_connection(
                 f"route {route.name}",

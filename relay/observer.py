@@ -76,7 +76,24 @@ class Unrouted:
     count: int
 
 
-type Fact = Delivered | Failed | DeadLettered | Redriven | MalformedKept | Unreadable | Unrouted
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was not taken; the status is the answer's, 4xx or 5xx."""
+
+    status: int
+    detail: str
+
+
+type Fact = (
+    Delivered
+    | Failed
+    | DeadLettered
+    | Redriven
+    | MalformedKept
+    | Unreadable
+    | Unrouted
+    | RequestRefused
+)
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""
 

@@ -23,6 +23,7 @@ from relay.observer import (
     Failed,
     MalformedKept,
     Redriven,
+    RequestRefused,
     Unreadable,
     Unrouted,
 )
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "relay"
 
+RELAY: Final = "relay.name"
 ROUTE: Final = "relay.route.name"
 OUTCOME: Final = "relay.outcome"
 ERROR_TYPE: Final = "error.type"
+STATUS: Final = "http.response.status_code"
 DESTINATION: Final = "messaging.destination.name"
 
 _log: Final = logging.getLogger("relay")
@@ -68,9 +71,12 @@ class Telemetry:
 
     Args:
         provider: where metrics go; the global one if none is given.
+        name: the relay's, where a process holds several; it then stands on everything.
     """
 
-    def __init__(self, provider: MeterProvider | None = None) -> None:
+    def __init__(self, provider: MeterProvider | None = None, name: str = "") -> None:
+        self._own = {RELAY: name} if name else {}
+        self._name = name
         meter = metrics.get_meter(SCOPE, meter_provider=provider)
         self._events = meter.create_counter(
             "relay.events", unit="{event}", description="Events by how they were settled"
@@ -79,6 +85,11 @@ class Telemetry:
             "relay.authorization.failures",
             unit="{failure}",
             description="Refusals by destinations, by cause",
+        )
+        self._requests = meter.create_counter(
+            "relay.requests.refused",
+            unit="{request}",
+            description="Requests that were not taken, by status",
         )
         self._healthy = meter.create_gauge(
             "relay.route.healthy", description="1 while the route delivers, else 0"
@@ -89,28 +100,33 @@ class Telemetry:
         match fact:
             case Delivered(route, arrivals, attempts):
                 self._count(len(arrivals), "delivered", route)
-                _say(INFO, "relay.delivered", route, count=len(arrivals), attempts=attempts)
+                self._say(
+                    INFO, "relay.delivered", route, count=len(arrivals), attempts=attempts
+                )
             case Failed(route, error):
                 self._failed(route, error)
             case DeadLettered(route, letters, _):
                 self._dead_lettered(route, letters)
             case Redriven(route, count):
                 self._count(count, "redriven", route)
-                _say(INFO, "relay.redriven", route, count=count)
+                self._say(INFO, "relay.redriven", route, count=count)
             case MalformedKept(letters):
-                self._events.add(len(letters), {OUTCOME: "malformed"})
+                self._events.add(len(letters), self._own | {OUTCOME: "malformed"})
                 detail = letters[0].detail
-                _say(WARNING, "relay.malformed", None, count=len(letters), detail=detail)
+                self._say(WARNING, "relay.malformed", None, count=len(letters), detail=detail)
             case Unreadable(route, blob):
-                _say(ERROR, "relay.unreadable_dead_letter", route, blob=blob)
+                self._say(ERROR, "relay.unreadable_dead_letter", route, blob=blob)
+            case RequestRefused(status, detail):
+                self._requests.add(1, self._own | {STATUS: status})
+                self._say(WARNING, "relay.request_refused", None, status=status, detail=detail)
             case Unrouted(count):
-                self._events.add(count, {OUTCOME: "unrouted"})
+                self._events.add(count, self._own | {OUTCOME: "unrouted"})
 
     def route_state(self, health: RouteHealth) -> None:
         """Hear which state a route is in: at the beginning, and whenever it changes."""
         delivers = health.state in {State.HEALTHY, State.DEGRADED}
-        self._healthy.set(int(delivers), {ROUTE: health.route})
-        _say(
+        self._healthy.set(int(delivers), self._own | {ROUTE: health.route})
+        self._say(
             INFO if health.state is State.HEALTHY else WARNING,
             "relay.route_state",
             health.route,
@@ -122,7 +138,7 @@ class Telemetry:
 
     def setting_warning(self, problem: Problem) -> None:
         """Hear what is let through though it should not stay."""
-        _say(
+        self._say(
             WARNING,
             "relay.setting_warning",
             None,
@@ -134,7 +150,7 @@ class Telemetry:
     def filter_finding(self, route: str, finding: Finding) -> None:
         """Hear what there is to know about a route's filter."""
         is_trouble = finding.concern in {Concern.NEVER, Concern.SURPRISE}
-        _say(
+        self._say(
             WARNING if is_trouble else INFO,
             "relay.filter_finding",
             route,
@@ -146,17 +162,19 @@ class Telemetry:
         )
 
     def _count(self, count: int, outcome: str, route: Route) -> None:
-        self._events.add(count, {OUTCOME: outcome, ROUTE: route.name})
+        self._events.add(count, self._own | {OUTCOME: outcome, ROUTE: route.name})
 
     def _failed(self, route: Route, error: DeliveryError) -> None:
         refusal = error.refusal
         reason = error.reason.value
         if refusal is None:
-            _say(WARNING, "relay.attempt_failed", route, reason=reason, detail=error.detail)
+            self._say(
+                WARNING, "relay.attempt_failed", route, reason=reason, detail=error.detail
+            )
             return
-        attributes = {ROUTE: route.name, ERROR_TYPE: reason}
+        attributes = self._own | {ROUTE: route.name, ERROR_TYPE: reason}
         self._refusals.add(1, {**attributes, DESTINATION: route.destination.entity})
-        _say(
+        self._say(
             ERROR,
             "relay.refused",
             route,
@@ -177,16 +195,19 @@ class Telemetry:
     def _dead_lettered(self, route: Route, letters: Sequence[DeadLetter]) -> None:
         self._count(len(letters), "dead_lettered", route)
         for reason, count in Counter(letter.reason for letter in letters).items():
-            _say(WARNING, "relay.dead_lettered", route, count=count, reason=reason.value)
+            self._say(WARNING, "relay.dead_lettered", route, count=count, reason=reason.value)
 
+    def _say(
+        self, level: int, name: str, route: Route | str | None, **values: str | int | None
+    ) -> None:
+        """Log a fixed name with its values, as JSON behind it and as attributes of the record.
 
-def _say(level: int, name: str, route: Route | str | None, **values: str | int | None) -> None:
-    """Log a fixed name with its values, as JSON behind it and as attributes of the record.
-
-    The Functions worker hands on a record's text and nothing else
-    (Azure/azure-functions-python-worker, `dispatcher.py`), so the text must hold it all.
-    """
-    if route is not None:
-        values = {"route": route if isinstance(route, str) else route.name, **values}
-    values = {name: redacted(v) if isinstance(v, str) else v for name, v in values.items()}
-    _log.log(level, "%s %s", name, json.dumps(values, ensure_ascii=False), extra=values)
+        The Functions worker hands on a record's text and nothing else
+        (Azure/azure-functions-python-worker, `dispatcher.py`), so the text must hold it all.
+        """
+        if route is not None:
+            values = {"route": route if isinstance(route, str) else route.name, **values}
+        if self._name:
+            values |= {"relay": self._name}
+        values = {k: redacted(v) if isinstance(v, str) else v for k, v in values.items()}
+        _log.log(level, "%s %s", name, json.dumps(values, ensure_ascii=False), extra=values)

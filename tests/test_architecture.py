@@ -20,6 +20,7 @@ DEPLOYED = [*RELAY, ROOT / "function_app.py"]
 IMPURE = (
     "__main__",
     "app",
+    "triggers",
     "sdk_errors",
     "sinks",
     "identity",
@@ -29,6 +30,7 @@ IMPURE = (
 )
 # SDKs by the rooms that may import them.
 SDK_ROOMS = {
+    "azure.functions": ("triggers.py",),
     "azure.eventhub": ("sinks", "sdk_errors.py"),
     "azure.servicebus": ("sinks", "sdk_errors.py"),
     "azure.storage": ("dead_letters/blobs.py", "sdk_errors.py"),
@@ -140,7 +142,7 @@ def test_an_sdk_is_imported_in_its_room_only(path: Path) -> None:
 
 
 def test_nobody_builds_on_the_composition_root() -> None:
-    others = [path for path in RELAY if not is_in(path, ("operations",))]
+    others = [path for path in RELAY if not is_in(path, ("operations", "triggers"))]
 
     assert not [
         name_of(path)
@@ -161,18 +163,23 @@ def test_a_pure_room_asks_neither_clock_nor_environment(path: Path) -> None:
 # The entry points
 
 
-def entry_points() -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.parse((ROOT / "function_app.py").read_text("utf-8"))
-    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+TRIGGERS = ROOT / "relay" / "triggers.py"
 
 
-def test_there_are_entry_points() -> None:
-    assert {function.name for function in entry_points()} >= {"event_hub", "redrive"}
+def entry_points() -> list[ast.AsyncFunctionDef]:
+    tree = ast.parse(TRIGGERS.read_text("utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
+
+
+def test_there_is_an_entry_point_for_every_way_in() -> None:
+    names = {function.name for function in entry_points()}
+
+    assert {"event_hub", "service_bus", "event_grid", "http", "redrive"} == names
 
 
 @pytest.mark.parametrize("function", entry_points(), ids=lambda function: str(function.name))
 def test_an_entry_point_is_one_statement(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: ast.AsyncFunctionDef,
 ) -> None:
     docstring, *statements = function.body
 
@@ -184,14 +191,24 @@ def test_an_entry_point_is_one_statement(
 
 @pytest.mark.parametrize("function", entry_points(), ids=lambda function: str(function.name))
 def test_an_entry_point_always_answers_the_host(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: ast.AsyncFunctionDef,
 ) -> None:
     assert ast.unparse(function.decorator_list[-1]) == "answered"
 
 
-def test_the_entry_points_hold_no_logic() -> None:
+FORBIDDEN = (ast.Try, ast.TryStar, ast.For, ast.While, ast.With, ast.ClassDef)
+
+
+def test_the_triggers_do_nothing_themselves() -> None:
+    """Which of them there are is all that may be asked there."""
+    tree = ast.parse(TRIGGERS.read_text("utf-8"))
+
+    assert not [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, FORBIDDEN)]
+
+
+def test_the_function_app_holds_no_logic() -> None:
     tree = ast.parse((ROOT / "function_app.py").read_text("utf-8"))
-    forbidden = (ast.Try, ast.TryStar, ast.If, ast.For, ast.While, ast.With, ast.ClassDef)
+    forbidden = (*FORBIDDEN, ast.If, ast.FunctionDef, ast.AsyncFunctionDef)
 
     assert not [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, forbidden)]
     assert not [
@@ -302,6 +319,8 @@ def test_everything_that_is_required_is_imported() -> None:
 def test_only_what_runs_in_azure_is_deployed() -> None:
     ignored = set((ROOT / ".funcignore").read_text("utf-8").splitlines())
 
-    assert ignored >= {f"{folder}/" for folder in ("lab", "tests", "bench", "infra", "docs")}
+    assert ignored >= {
+        f"{folder}/" for folder in ("lab", "tests", "bench", "infra", "docs", "examples")
+    }
     assert ignored >= {".*", "local.settings.json"}
     assert not ignored & {"relay/", "function_app.py", "host.json", "requirements.txt", "*"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,50 @@ def example_settings() -> dict[str, str]:
     return json.loads(text)["Values"] | {"RELAY_ROUTES_FILE": "lab/demo/routes.json"}
 
 
-async def index() -> dict[str, Function]:
+TENANT = "756d37c6-57f3-5189-9c1e-239a167454ad"
+SERVICE_BUS = {
+    "INGRESS_SERVICE_BUS__fullyQualifiedNamespace": "plant.servicebus.windows.net",
+    "INGRESS_SERVICE_BUS__credential": "managedidentity",
+}
+EVERY_WAY = SERVICE_BUS | {
+    "INGRESS_QUEUE": "twin-events",
+    "INGRESS_EVENT_GRID": "true",
+    "INGRESS_EVENT_GRID_SOURCE": "plant-a.api.weu.digitaltwins.azure.net",
+    "INGRESS_HTTP": "true",
+    "INGRESS_HTTP_ROLE": "AzureEventGridSecureWebhookSubscriber",
+    "ACCESS_TENANT": TENANT,
+    "ACCESS_AUDIENCE": "api://twin-relay",
+}
+
+
+class SilentBus:
+    """A queue that brings nothing, to see what the app declares."""
+
+    entity = "silent"
+
+    @asynccontextmanager
+    async def receiver(self) -> AsyncIterator[SilentBus]:
+        yield self
+
+    @asynccontextmanager
+    async def next_session(self, _seconds: float) -> AsyncIterator[SilentBus]:
+        yield self
+
+    async def receive(self, _limit: int, _seconds: float) -> list[Any]:
+        return await asyncio.Event().wait() or []
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+
+async def index(settings: Mapping[str, str]) -> dict[str, Function]:
     """Let the real worker library say what the app declares; nothing is reached for it."""
     host = FunctionsHost(
-        ROOT, example_settings(), on_log=Logs(), sources=lambda *_: MemorySource({})
+        ROOT,
+        example_settings() | settings,
+        on_log=Logs(),
+        sources=lambda *_: MemorySource({}),
+        bus_sources=lambda *_: SilentBus(),
     )
     async with host:
         return {function.name: function for function in host.functions}
@@ -42,7 +83,12 @@ async def index() -> dict[str, Function]:
 
 @pytest.fixture(scope="module")
 def functions() -> Mapping[str, Function]:
-    return asyncio.run(index())
+    return asyncio.run(index({}))
+
+
+@pytest.fixture(scope="module")
+def every_function() -> Mapping[str, Function]:
+    return asyncio.run(index(EVERY_WAY))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +100,82 @@ def test_the_app_has_these_functions(functions: Mapping[str, Function]) -> None:
     assert {"event_hub": "eventHubTrigger", "redrive": "timerTrigger"} == {
         name: function.trigger_type for name, function in functions.items()
     }
+
+
+def test_each_way_in_that_the_settings_open_has_a_function(
+    every_function: Mapping[str, Function],
+) -> None:
+    assert {
+        "event_hub": "eventHubTrigger",
+        "service_bus": "serviceBusTrigger",
+        "event_grid": "eventGridTrigger",
+        "http": "httpTrigger",
+        "redrive": "timerTrigger",
+    } == {name: function.trigger_type for name, function in every_function.items()}
+
+
+def test_the_webhook_takes_every_method_and_no_key(
+    every_function: Mapping[str, Function],
+) -> None:
+    """A key would be a secret; a method that the host refused would get no clear answer."""
+    assert {
+        "type": "httpTrigger",
+        "direction": "IN",
+        "name": "req",
+        "authLevel": "ANONYMOUS",
+        "route": "events",
+    } == every_function["http"].trigger
+
+
+def test_event_grid_hands_over_text(every_function: Mapping[str, Function]) -> None:
+    assert {
+        "type": "eventGridTrigger",
+        "direction": "IN",
+        "name": "event",
+    } == every_function["event_grid"].trigger
+
+
+MESSAGES = {
+    "type": "serviceBusTrigger",
+    "direction": "IN",
+    "dataType": "BINARY",
+    "connection": "INGRESS_SERVICE_BUS",
+}
+SUBSCRIPTION = {"INGRESS_TOPIC": "twin-events", "INGRESS_SUBSCRIPTION": "relay"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "declared"),
+    [
+        (
+            {"INGRESS_QUEUE": "twin-events", "INGRESS_BATCHES": "true"},
+            {
+                "name": "messages",
+                "cardinality": "MANY",
+                "isSessionsEnabled": False,
+                "queueName": "%INGRESS_QUEUE%",
+            },
+        ),
+        (
+            {**SUBSCRIPTION, "INGRESS_SESSIONS": "true"},
+            {
+                "name": "message",
+                "cardinality": "ONE",
+                "isSessionsEnabled": True,
+                "topicName": "%INGRESS_TOPIC%",
+                "subscriptionName": "%INGRESS_SUBSCRIPTION%",
+            },
+        ),
+    ],
+    ids=["a queue in batches", "a subscription with sessions, one by one"],
+)
+async def test_messages_come_as_bytes_from_where_the_settings_say(
+    settings: Mapping[str, str], declared: Mapping[str, Any]
+) -> None:
+    found = await index(SERVICE_BUS | settings)
+
+    assert MESSAGES | declared == found["service_bus"].trigger
+    assert found["service_bus"].retry is None
 
 
 def test_events_come_in_batches_of_bytes_from_where_the_settings_say(
@@ -132,5 +254,6 @@ def test_service_bus_options_are_explicit(host_json: Mapping[str, Any]) -> None:
         "autoCompleteMessages": True,
         "maxConcurrentCalls": 16,
         "maxConcurrentSessions": 8,
+        "maxMessageBatchSize": 100,
         "maxAutoLockRenewalDuration": "00:05:00",
     } == host_json["extensions"]["serviceBus"]

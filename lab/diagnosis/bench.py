@@ -15,7 +15,14 @@ from relay import filters
 from relay.operations.examination import Examination
 from relay.operations.reaching import resolve
 from relay.routing import Destination, Kind, Route
-from relay.settings import Connection, Container, Ingress, Settings
+from relay.settings import (
+    Connection,
+    Container,
+    Ingress,
+    ServiceBusIngress,
+    Settings,
+    WaysIn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -67,6 +74,19 @@ class Told:
     resolve: Resolve = resolve
 
 
+@dataclass(frozen=True, slots=True)
+class _EveryWayIn(WaysIn):
+    """A queue and a subscription at once, which one relay's settings can't name."""
+
+    further: Ingress | None = None
+
+    @property
+    def entities(self) -> tuple[Ingress, ...]:
+        """All of them."""
+        named = WaysIn(self.event_hub, self.service_bus).entities
+        return (*named, self.further) if self.further else named
+
+
 class Bench:
     """A running local Azure and the doctor.
 
@@ -110,10 +130,10 @@ class Bench:
                 storage.resource_id,
             ),
             ca_file=str(self.azure.tls.ca_file) if told.trusts else None,
-            ingresses=(
-                Ingress(hubs, Kind.EVENT_HUB, "hub", "$Default"),
-                Ingress(bus, Kind.QUEUE, "queue"),
-                Ingress(bus, Kind.TOPIC, "topic", "relay"),
+            ways_in=_EveryWayIn(
+                event_hub=Ingress(hubs, Kind.EVENT_HUB, "hub", "$Default"),
+                service_bus=ServiceBusIngress(Ingress(bus, Kind.QUEUE, "queue")),
+                further=Ingress(bus, Kind.TOPIC, "topic", "relay"),
             ),
             management=self.azure.management.url,
         )

@@ -21,7 +21,7 @@ class Limits:
     """
 
     blobs: int = 64
-    size: int = 4 * 1024 * 1024
+    size: int = 1024 * 1024
 
 
 LIMITS: Final = Limits()

@@ -6,25 +6,33 @@ from relay.settings.problems import Problem, SettingsError
 from relay.settings.reader import read
 from relay.settings.values import (
     SYSTEM_ASSIGNED,
+    Access,
     Connection,
     Container,
+    HttpIngress,
     Ingress,
     ManagedIdentity,
     Network,
+    ServiceBusIngress,
     Settings,
     Transport,
+    WaysIn,
 )
 
 __all__ = [
     "SYSTEM_ASSIGNED",
+    "Access",
     "Connection",
     "Container",
+    "HttpIngress",
     "Ingress",
     "ManagedIdentity",
     "Network",
     "Problem",
+    "ServiceBusIngress",
     "Settings",
     "SettingsError",
     "Transport",
+    "WaysIn",
     "read",
 ]

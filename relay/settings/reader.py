@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from relay.clouds import CLOUDS, PUBLIC, Cloud, cloud_of
 from relay.routing import Kind
 from relay.settings.host import read_budget
+from relay.settings.ingress import INGRESS_SETTINGS, read_ingress
 from relay.settings.problems import Problem, Problems
 from relay.settings.routes import read_routes
 from relay.settings.secrets import (
@@ -22,7 +23,6 @@ from relay.settings.secrets import (
 from relay.settings.values import (
     Connection,
     Container,
-    Ingress,
     Network,
     Settings,
     Transport,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from relay.routing import Route
 
-INGRESS: Final = "INGRESS"
 DEAD_LETTERS: Final = "DEAD_LETTERS"
 HOST_STORAGE: Final = "AzureWebJobsStorage"
 DEVELOPMENT: Final = "Development"
@@ -41,6 +40,7 @@ DEVELOPMENT: Final = "Development"
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 _CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+_PREFIX: Final = re.compile(r"(?!(RELAY|INGRESS|ACCESS|DEAD_LETTER))([A-Z][A-Z0-9]*_)+|")
 _CLIENT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _IDENTITY_ID: Final = re.compile(
@@ -65,32 +65,41 @@ _IDENTITY: Final = (
 )
 _NAMESPACE: Final = (*_IDENTITY, "fullyQualifiedNamespace", "transport")
 _STORAGE: Final = (*_IDENTITY, "blobServiceUri")
-_PLAIN_PREFIXES: Final = ("RELAY_", "INGRESS_", "DEAD_LETTER")
+_PLAIN_PREFIXES: Final = ("RELAY_", "INGRESS_", "ACCESS_", "DEAD_LETTER")
 _PLAIN: Final = (
     "RELAY_ROUTES",
     "RELAY_ROUTES_FILE",
     "RELAY_CA_FILE",
     "RELAY_CLOUD",
     "RELAY_MANAGEMENT_URL",
-    "INGRESS_EVENT_HUB",
-    "INGRESS_CONSUMER_GROUP",
-    "INGRESS_EVENT_GRID_SOURCE",
+    *INGRESS_SETTINGS,
     "DEAD_LETTERS_CONTAINER",
 )
 
 
-def read(environment: Mapping[str, str], directory: Path) -> Settings:
+def read(
+    environment: Mapping[str, str],
+    directory: Path,
+    prefix: str = "",
+    *,
+    needs_ingress: bool = True,
+) -> Settings:
     """Read the app settings.
 
     Args:
         environment: the settings by name, as the process environment holds them.
         directory: where `function_app.py` and `host.json` stand, and `RELAY_ROUTES_FILE`.
+        prefix: how the names of all of this relay's settings begin, where there are several.
+        needs_ingress: whether it is of no use without a way in.
 
     Raises:
         SettingsError: with everything that is missing, misspelt, secret or contradictory.
+        ValueError: the prefix can't be one.
     """
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} is no prefix: write one like PLANT_A_")
     problems = Problems()
-    reader = _Reader(environment, problems)
+    reader = Reader(environment, problems, prefix)
     routes = reader.routes(directory)
     names = dict.fromkeys(route.destination.connection for route in routes)
     settings = Settings(
@@ -100,7 +109,8 @@ def read(environment: Mapping[str, str], directory: Path) -> Settings:
         event_grid_source=reader.optional("INGRESS_EVENT_GRID_SOURCE") or None,
         ca_file=reader.ca_file(),
         budget=read_budget(environment, directory, problems),
-        ingresses=(reader.ingress(),),
+        ways_in=read_ingress(reader, is_needed=needs_ingress),
+        prefix=prefix,
         host_storage=reader.host_storage(),
         cloud=reader.cloud(),
         management=reader.management(),
@@ -144,45 +154,88 @@ def _emulators(secret: Secret) -> Problem:
     )
 
 
-class _Reader:
-    """Reads settings one by one and collects what is wrong; a broken one reads as empty."""
+class Reader:
+    """Reads settings one by one and collects what is wrong; a broken one reads as empty.
 
-    def __init__(self, environment: Mapping[str, str], problems: Problems) -> None:
+    Settings are asked for by their plain names.
+
+    Args:
+        environment: every setting by its full name.
+        problems: takes what is wrong.
+        prefix: how the full names of this relay's settings begin.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], problems: Problems, prefix: str = ""
+    ) -> None:
         self._environment = environment
         self._problems = problems
+        self._prefix = prefix
 
     def optional(self, name: str) -> str:
-        return self._environment.get(name, "").strip()
+        """Return a setting, `""` when it is absent or empty."""
+        return self._environment.get(self.called(name), "").strip()
 
     def required(self, name: str, example: str) -> str:
+        """Return a setting; one that is missing is noted."""
         value = self.optional(name)
         if not value:
-            self._problems.add(name, "it is missing", f"Set it, for example to {example}")
+            self.note(name, "it is missing", f"Set it, for example to {example}")
         return value
+
+    def is_true(self, name: str) -> bool:
+        """Return a setting that is `true` or `false`; absent, it is false."""
+        return self.one_of(name, ("true", "false"), "false") == "true"
+
+    def one_of(self, name: str, words: Sequence[str], usual: str) -> str:
+        """Return a setting that is one of a few words; any other is noted."""
+        value = self.optional(name) or usual
+        if value not in words:
+            self.note(name, "no such value", f"Use {' or '.join(words)}")
+            return usual
+        return value
+
+    def called(self, name: str) -> str:
+        """Return the full name of a setting."""
+        return self._prefix + name
+
+    def note(self, name: str, what: str, remedy: str) -> None:
+        """Note one thing wrong with a setting."""
+        self._problems.add(self.called(name), what, remedy)
+
+    @property
+    def in_azure(self) -> bool:
+        """Whether this is an app in Azure: there, every process has these."""
+        return not {"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"}.isdisjoint(self._environment)
 
     def misspelt(self) -> None:
         """Find settings under a prefix of ours that nobody reads; `__` is a connection's."""
-        for name in self._environment:
+        for name in self._names():
             if name.startswith(_PLAIN_PREFIXES) and "__" not in name:
                 self._known(name, _PLAIN)
+
+    def _names(self) -> list[str]:
+        """Return the plain name of every setting that may be this relay's."""
+        names = (name for name in self._environment if name.startswith(self._prefix))
+        return [name.removeprefix(self._prefix) for name in names]
 
     def _known(self, name: str, known: Sequence[str]) -> None:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            self._problems.add(name, "no such setting", f"Did you mean {close[0]}?")
+            self.note(name, "no such setting", f"Did you mean {self.called(close[0])}?")
 
     def ca_file(self) -> str | None:
+        """Return the file of authorities to trust."""
         path = self.optional("RELAY_CA_FILE")
         if path and not _is_file(path):
-            self._problems.add(
-                "RELAY_CA_FILE", "there is no such file", "Name a PEM file, or unset it"
-            )
+            self.note("RELAY_CA_FILE", "there is no such file", "Name a PEM file, or unset it")
         return path or None
 
     def cloud(self) -> Cloud:
+        """Return which of Azure's clouds the relay is in."""
         name = self.optional("RELAY_CLOUD") or PUBLIC.name
         if name not in CLOUDS:
-            self._problems.add("RELAY_CLOUD", "no such cloud", f"Use {', '.join(CLOUDS)}")
+            self.note("RELAY_CLOUD", "no such cloud", f"Use {', '.join(CLOUDS)}")
         return CLOUDS.get(name, PUBLIC)
 
     def management(self) -> str:
@@ -190,7 +243,7 @@ class _Reader:
         name = "RELAY_MANAGEMENT_URL"
         value = self.optional(name).rstrip("/")
         if value and not _LOOPBACK.fullmatch(value):
-            self._problems.add(
+            self.note(
                 name,
                 "it is no https address of this machine",
                 "Remove it: RELAY_CLOUD says where Azure Resource Manager is",
@@ -202,7 +255,7 @@ class _Reader:
         for where, host in self._hosts(settings):
             cloud = cloud_of(host)
             if cloud is not None and cloud is not settings.cloud:
-                self._problems.add(
+                self.note(
                     where,
                     f"it is a host of {cloud.name}, and the relay is in {settings.cloud.name}",
                     f"Set RELAY_CLOUD to {cloud.name}, or mend the host",
@@ -211,7 +264,7 @@ class _Reader:
             name, kind = route.destination.connection, route.destination.kind
             resource_id = settings.connections[name].resource_id
             if "/providers/" in resource_id and _PROVIDERS[kind] not in resource_id:
-                self._problems.add(
+                self.note(
                     f"{name}__resourceId",
                     f"the route {route.name} names its {kind}, which such a namespace has not",
                     f"Give the id of a namespace of {_PROVIDERS[kind].split('/')[2]}",
@@ -219,7 +272,7 @@ class _Reader:
 
     def _hosts(self, settings: Settings) -> Iterable[tuple[str, str]]:
         connections = {each.name: each for each in settings.connections.values()}
-        for ingress in settings.ingresses:
+        for ingress in settings.ways_in.entities:
             connections[ingress.connection.name] = ingress.connection
         for name, connection in connections.items():
             yield f"{name}__fullyQualifiedNamespace", connection.namespace
@@ -228,9 +281,11 @@ class _Reader:
 
     def telemetry(self) -> None:
         """Ask for a token where the ingestion's address is given."""
-        if not self.optional(INSIGHTS):
+        if not self._environment.get(INSIGHTS, "").strip():
             return
-        told = self.optional(INSIGHTS_BY_IDENTITY).replace(" ", "").lower().split(";")
+        told = (
+            self._environment.get(INSIGHTS_BY_IDENTITY, "").replace(" ", "").lower().split(";")
+        )
         if "authorization=aad" not in told:
             self._problems.add(
                 INSIGHTS_BY_IDENTITY,
@@ -239,54 +294,55 @@ class _Reader:
                 "user-assigned identity",
             )
 
-    def ingress(self) -> Ingress:
-        """Check what the host reads by itself, so that it is all said in one message."""
-        hub = self.required("INGRESS_EVENT_HUB", "twin-events")
-        group = self.required("INGRESS_CONSUMER_GROUP", "$Default")
-        connection = self.connection(INGRESS)
-        has_credential = self.optional(f"{INGRESS}__credential")
+    def host_connection(self, name: str) -> Connection:
+        """Read a connection that the host reads by itself, so that all is said at once."""
+        connection = self.connection(name)
+        has_credential = self.optional(f"{name}__credential")
         if not has_credential and not connection.identity.selector:
-            self._problems.add(
-                f"{INGRESS}__credential",
+            self.note(
+                f"{name}__credential",
                 "the Functions host takes a managed identity only when told to",
                 "Set it to managedidentity",
             )
-        return Ingress(connection, Kind.EVENT_HUB, hub, group)
+        return connection
 
     def host_storage(self) -> Container | None:
         """Return the host's account; half of an identity there lets timers die in silence."""
-        account = self.optional(f"{HOST_STORAGE}__accountName")
-        uri = self.optional(f"{HOST_STORAGE}__blobServiceUri")
-        self._half_an_identity(HOST_STORAGE)
+        host = Reader(self._environment, self._problems)  # it knows nothing of a prefix
+        account = host.optional(f"{HOST_STORAGE}__accountName")
+        uri = host.optional(f"{HOST_STORAGE}__blobServiceUri")
+        host.half_an_identity(HOST_STORAGE)
         if not uri and not account:
             return None
         cloud = CLOUDS.get(self.optional("RELAY_CLOUD"), PUBLIC)
         return Container(
             service_uri=uri or f"https://{account}{cloud.blob_suffix}",
             name="",
-            client_id=self.optional(f"{HOST_STORAGE}__clientId"),
-            resource_id=self._resource_id(f"{HOST_STORAGE}__resourceId"),
-            identity_id=self.optional(f"{HOST_STORAGE}__managedIdentityResourceId"),
+            client_id=host.optional(f"{HOST_STORAGE}__clientId"),
+            resource_id=host.resource_id(f"{HOST_STORAGE}__resourceId"),
+            identity_id=host.optional(f"{HOST_STORAGE}__managedIdentityResourceId"),
         )
 
     def connection(self, name: str) -> Connection:
+        """Read a namespace and the identity to use for it."""
         self._identity(name, _NAMESPACE)
         return Connection(
             name=name,
             namespace=self._namespace(f"{name}__fullyQualifiedNamespace"),
             client_id=self.optional(f"{name}__clientId"),
             transport=self._transport(f"{name}__transport"),
-            resource_id=self._resource_id(f"{name}__resourceId"),
+            resource_id=self.resource_id(f"{name}__resourceId"),
             identity_id=self.optional(f"{name}__managedIdentityResourceId"),
             network=self._network(f"{name}__network"),
         )
 
     def container(self) -> Container:
+        """Read where dead letters go."""
         self._identity(DEAD_LETTERS, _STORAGE)
         uri_name = f"{DEAD_LETTERS}__blobServiceUri"
         uri = self.required(uri_name, "https://<account>.blob.core.windows.net")
         if uri and not re.fullmatch(r"https://[^?#@\s]+", uri):
-            self._problems.add(
+            self.note(
                 uri_name,
                 "it is not the plain https address of a Blob service",
                 "Give the address alone, without a query, a user or a SAS",
@@ -295,7 +351,7 @@ class _Reader:
             service_uri=uri,
             name=self._container_name("DEAD_LETTERS_CONTAINER"),
             client_id=self.optional(f"{DEAD_LETTERS}__clientId"),
-            resource_id=self._resource_id(f"{DEAD_LETTERS}__resourceId"),
+            resource_id=self.resource_id(f"{DEAD_LETTERS}__resourceId"),
             identity_id=self.optional(f"{DEAD_LETTERS}__managedIdentityResourceId"),
             network=self._network(f"{DEAD_LETTERS}__network"),
         )
@@ -303,7 +359,7 @@ class _Reader:
     def _container_name(self, name: str) -> str:
         value = self.required(name, "dead-letters")
         if value and not _CONTAINER.fullmatch(value):
-            self._problems.add(
+            self.note(
                 name,
                 "it is no container's name",
                 "Give 3 to 63 lower-case letters, digits and single hyphens",
@@ -312,27 +368,28 @@ class _Reader:
 
     def _identity(self, name: str, suffixes: Iterable[str]) -> None:
         known = [f"{name}__{suffix}" for suffix in suffixes]
-        for setting in self._environment:
+        for setting in self._names():
             if setting.startswith(f"{name}__"):
                 self._known(setting, known)
-        for whole in (prefix + name for prefix in _WHOLE):
-            if self.optional(whole):
+        for whole in (prefix + self.called(name) for prefix in _WHOLE):
+            if self._environment.get(whole, "").strip():
                 self._problems.add(
                     whole,
                     "the host takes it for a connection string, before any identity",
-                    f"Remove it: {name}__credential and its neighbours say everything",
+                    f"Remove it: {self.called(name)}__credential and its neighbours say all",
                 )
-        self._half_an_identity(name)
+        self.half_an_identity(name)
 
-    def _half_an_identity(self, name: str) -> None:
+    def half_an_identity(self, name: str) -> None:
+        """Note an identity that is named and not used, or named by halves."""
         credential = self.optional(f"{name}__credential")
         if credential not in {"", "managedidentity"}:
-            self._problems.add(
+            self.note(
                 f"{name}__credential", "it is no managed identity", "Set it to managedidentity"
             )
         client_id = self.optional(f"{name}__clientId")
         if client_id and not _CLIENT_ID.fullmatch(client_id):
-            self._problems.add(
+            self.note(
                 f"{name}__clientId",
                 "it is no client id",
                 "Give the GUID that 'az identity show --query clientId' prints",
@@ -340,34 +397,36 @@ class _Reader:
         by_resource = f"{name}__managedIdentityResourceId"
         identity_id = self.optional(by_resource)
         if identity_id and not _IDENTITY_ID.fullmatch(identity_id):
-            self._problems.add(
+            self.note(
                 by_resource,
                 "it is no resource id of a user-assigned identity",
                 "Give what 'az identity show --query id' prints",
             )
         if client_id and identity_id:
-            self._problems.add(
-                by_resource, f"{name}__clientId names an identity too", "Remove one of the two"
+            self.note(
+                by_resource,
+                f"{self.called(name)}__clientId names an identity too",
+                "Remove one of the two",
             )
         if (client_id or identity_id) and not credential:
             selector = f"{name}__clientId" if client_id else by_resource
-            self._problems.add(
+            self.note(
                 f"{name}__credential",
-                f"{selector} names an identity that nobody uses without it",
+                f"{self.called(selector)} names an identity that nobody uses without it",
                 "Set it to managedidentity",
             )
 
     def _network(self, name: str) -> Network:
         value = self.optional(name) or Network.PRIVATE
         if value not in set(Network):
-            self._problems.add(name, "no such network", f"Use {' or '.join(Network)}")
+            self.note(name, "no such network", f"Use {' or '.join(Network)}")
             return Network.PRIVATE
         return Network(value)
 
     def _namespace(self, name: str) -> str:
         value = self.required(name, "<namespace>.servicebus.windows.net")
         if value and not _HOST.fullmatch(value):
-            self._problems.add(
+            self.note(
                 name,
                 "it is not a host name",
                 "Give the name alone: no sb://, port, path or connection string",
@@ -377,26 +436,28 @@ class _Reader:
     def _transport(self, name: str) -> Transport:
         value = self.optional(name) or Transport.AMQP
         if value not in set(Transport):
-            self._problems.add(name, "no such transport", f"Use {' or '.join(Transport)}")
+            self.note(name, "no such transport", f"Use {' or '.join(Transport)}")
             return Transport.AMQP
         return Transport(value)
 
-    def _resource_id(self, name: str) -> str:
+    def resource_id(self, name: str) -> str:
+        """Return a resource id of Azure Resource Manager."""
         value = self.optional(name).rstrip("/")
         if value and not re.fullmatch(r"/subscriptions/[\w./()-]+", value):
-            self._problems.add(name, "it is no resource id", "It begins with /subscriptions/")
+            self.note(name, "it is no resource id", "It begins with /subscriptions/")
         return value
 
     def routes(self, directory: Path) -> list[Route]:
+        """Read the routes, from a setting or from a file."""
         inline, file = self.optional("RELAY_ROUTES"), self.optional("RELAY_ROUTES_FILE")
         if file:
             if inline:
-                self._problems.add(
+                self.note(
                     "RELAY_ROUTES", "RELAY_ROUTES_FILE is set too", "Remove one of the two"
                 )
             return self._routes_in(directory / file)
         text = self.required("RELAY_ROUTES", "the routes in JSON, or set RELAY_ROUTES_FILE")
-        return read_routes("RELAY_ROUTES", text, self._problems) if text else []
+        return read_routes(self.called("RELAY_ROUTES"), text, self._problems) if text else []
 
     def _routes_in(self, file: Path) -> list[Route]:
         name = "RELAY_ROUTES_FILE"
@@ -404,14 +465,12 @@ class _Reader:
             text = file.read_text("utf-8-sig")
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "its name or its text is not UTF-8"
-            self._problems.add(
-                name, f"can't read it: {why}", f"It should stand in {file.parent}"
-            )
+            self.note(name, f"can't read it: {why}", f"It should stand in {file.parent}")
             return []
         if holds_secret(text):
-            self._problems.add(name, "a secret is in it", "Remove it from the file")
+            self.note(name, "a secret is in it", "Remove it from the file")
             return []
-        return read_routes(name, text, self._problems)
+        return read_routes(self.called(name), text, self._problems)
 
 
 def _is_file(path: str) -> bool:

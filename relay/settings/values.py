@@ -131,6 +131,81 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceBusIngress:
+    """The queue, or the topic's subscription, that events come in by.
+
+    Attributes:
+        session: whether the entity demands sessions.
+        batches: whether the host hands over many messages at once, or one by one.
+    """
+
+    ingress: Ingress
+    session: bool = False
+    batches: bool = False
+
+    @property
+    def name(self) -> str:
+        """The entity's name in its namespace."""
+        group = self.ingress.group
+        return f"{self.ingress.entity}/{group}" if group else self.ingress.entity
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whose tokens are believed.
+
+    Attributes:
+        tenant: the Entra tenant's GUID.
+        audiences: what a token may be meant for, each a client id or an `api://` address.
+        authority: where the tenant publishes its keys.
+    """
+
+    tenant: str
+    audiences: tuple[str, ...]
+    authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpIngress:
+    """The webhook that events come in by.
+
+    Attributes:
+        role: the app role that a caller must have; `""` if none is asked for.
+        applications: the client ids of which the caller must have one; none if all will do.
+        origins: who may ask to send, by the names that they give themselves; `*` for all.
+        keeps_malformed: whether what is no event becomes a dead letter, or is refused.
+        largest_body: bytes that a request may have.
+    """
+
+    access: Access
+    role: str = ""
+    applications: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+    keeps_malformed: bool = True
+    largest_body: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """Which ways in there are.
+
+    Attributes:
+        event_grid: whether a topic's subscription calls the Event Grid trigger.
+    """
+
+    event_hub: Ingress | None = None
+    service_bus: ServiceBusIngress | None = None
+    event_grid: bool = False
+    http: HttpIngress | None = None
+
+    @property
+    def entities(self) -> tuple[Ingress, ...]:
+        """Those that the host reads by an identity."""
+        bus = self.service_bus and self.service_bus.ingress
+        return tuple(each for each in (self.event_hub, bus) if each)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the relay was told.
 
@@ -141,7 +216,8 @@ class Settings:
         event_grid_source: the `source` of events in Event Grid's schema, which has none.
         ca_file: a CA to trust instead of the public ones; the AMQP clients ask no environment.
         budget: seconds for settling one batch, well within what the host grants.
-        ingresses: where events come in.
+        ways_in: which ways in there are.
+        prefix: how the names of this relay's settings begin, where an app holds several.
         host_storage: where the Functions host keeps its own, whole account; if it says.
         cloud: which of Azure's clouds all of it is in.
         management: the endpoint of Azure Resource Manager, where it is not the cloud's.
@@ -154,11 +230,17 @@ class Settings:
     event_grid_source: str | None = None
     ca_file: str | None = None
     budget: float = 120.0
-    ingresses: tuple[Ingress, ...] = ()
+    ways_in: WaysIn = WaysIn()
+    prefix: str = ""
     host_storage: Container | None = None
     cloud: Cloud = PUBLIC
     management: str = ""
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The relay's name, where an app holds several: the prefix in lower case; else `""`."""
+        return self.prefix.rstrip("_").lower()
 
     @property
     def management_url(self) -> str:

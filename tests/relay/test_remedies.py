@@ -15,7 +15,16 @@ from relay.needs import Act, needs_of, needs_of_the_host
 from relay.refusals import Principal
 from relay.remedies import remedy
 from relay.routing import Destination, Kind, Route
-from relay.settings import Connection, Container, Ingress, Network, Settings, Transport
+from relay.settings import (
+    Connection,
+    Container,
+    Ingress,
+    Network,
+    ServiceBusIngress,
+    Settings,
+    Transport,
+    WaysIn,
+)
 
 CLIENT_ID = "7b0c9d3e-52b4-4c8b-9a54-0f6e2a8d1c11"
 IDENTITY_ID = (
@@ -49,9 +58,9 @@ SETTINGS = Settings(
     dead_letters=Container(
         "https://plant.blob.core.windows.net", "dead-letters", identity_id=IDENTITY_ID
     ),
-    ingresses=(
-        Ingress(HUBS, Kind.EVENT_HUB, "twin-events", "$Default"),
-        Ingress(BUS, Kind.TOPIC, "twin-events", "relay"),
+    ways_in=WaysIn(
+        event_hub=Ingress(HUBS, Kind.EVENT_HUB, "twin-events", "$Default"),
+        service_bus=ServiceBusIngress(Ingress(BUS, Kind.TOPIC, "twin-events", "relay")),
     ),
     host_storage=Container("https://host.blob.core.windows.net", ""),
 )

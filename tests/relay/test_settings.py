@@ -22,6 +22,7 @@ from relay.settings import (
     Settings,
     SettingsError,
     Transport,
+    WaysIn,
     read,
 )
 from tests.relay.test_secrets import SECRETS
@@ -54,6 +55,12 @@ GOOD: dict[str, str] = {
     "DEAD_LETTERS_CONTAINER": "dead-letters",
     "PATH": "/usr/bin",
 }
+HUB = Ingress(
+    Connection("INGRESS", "ingress.servicebus.windows.net"),
+    Kind.EVENT_HUB,
+    "twin-events",
+    "$Default",
+)
 
 
 def with_routes(*routes: object, **changes: str) -> dict[str, str]:
@@ -126,14 +133,7 @@ def test_good_settings_become_one_frozen_value() -> None:
         ),
         event_grid_source="plant-a.api.weu.digitaltwins.azure.net",
         ca_file=__file__,
-        ingresses=(
-            Ingress(
-                Connection("INGRESS", "ingress.servicebus.windows.net"),
-                Kind.EVENT_HUB,
-                "twin-events",
-                "$Default",
-            ),
-        ),
+        ways_in=WaysIn(event_hub=HUB),
     )
 
 
@@ -215,9 +215,6 @@ def test_settings_that_say_nothing_get_all_that_is_missing() -> None:
         "DEAD_LETTERS__blobServiceUri",
         "DEAD_LETTERS_CONTAINER",
         "INGRESS_EVENT_HUB",
-        "INGRESS_CONSUMER_GROUP",
-        "INGRESS__fullyQualifiedNamespace",
-        "INGRESS__credential",
     ]
 
 
@@ -484,7 +481,7 @@ def test_a_sovereign_cloud_is_one_setting() -> None:
 def test_a_public_namespace_is_one_that_says_so() -> None:
     told = read(GOOD | {"INGRESS__network": "public"}, HERE)
 
-    assert told.ingresses[0].connection.network is Network.PUBLIC
+    assert told.ways_in.entities[0].connection.network is Network.PUBLIC
     assert told.connections["ANALYTICS"].network is Network.PRIVATE
 
 

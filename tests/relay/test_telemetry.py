@@ -20,6 +20,7 @@ from relay.observer import (
     Failed,
     MalformedKept,
     Redriven,
+    RequestRefused,
     Unrouted,
 )
 from relay.telemetry import Telemetry
@@ -314,3 +315,40 @@ def test_what_is_to_know_about_a_filter_is_logged_as_loud_as_it_is_bad(
     assert ("never", logging.WARNING) in levels
     assert ("extension", logging.INFO) in levels
     assert {"relay.filter_finding"} == {name_of(record) for record in log.records}
+
+
+def test_a_request_that_is_refused_is_counted_by_its_status_and_logged_with_why(
+    ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    for status in (401, 401, 503):
+        ear.telemetry(RequestRefused(status, "the token has expired"))
+
+    assert ear.series()["relay.requests.refused"] == {
+        (("http.response.status_code", 401),): 2,
+        (("http.response.status_code", 503),): 1,
+    }
+    assert ["relay.request_refused"] * 3 == [name_of(record) for record in log.records]
+    assert "the token has expired" in log.records[0].getMessage()
+
+
+def test_where_a_process_holds_several_relays_all_they_tell_has_their_names(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    for name, count in (("plant_a", 3), ("plant_b", 4)):
+        telemetry = Telemetry(provider, name)
+        telemetry(Delivered(HUB, [an_arrival()] * count, 1))
+        telemetry(Unrouted(1))
+        telemetry(RequestRefused(401, "no"))
+        telemetry(Failed(HUB, a_refused(Reason.FORBIDDEN)))
+        telemetry.route_state(RouteHealth("hub", State.HEALTHY, NOON))
+    found = Ear(reader, telemetry).series()
+    provider.shutdown()
+
+    assert {"plant_a", "plant_b"} == {getattr(record, "relay", "") for record in log.records}
+    for series in found.values():
+        names = [dict(attributes).get("relay.name") for attributes in series]
+        assert {"plant_a", "plant_b"} == {*names}
+    delivered = {dict(a)["relay.name"]: n for a, n in found["relay.events"].items() if n > 1}
+    assert {"plant_a": 3, "plant_b": 4} == delivered

@@ -85,7 +85,7 @@ def test_unusable_settings_are_all_said_with_exit_code_2() -> None:
     done = call("routes", "--json", settings={"RELAY_ROUTES": "[]"})
 
     assert done.returncode == 2
-    assert "INGRESS_EVENT_HUB: it is missing" in json.loads(done.stdout)["error"]
+    assert "INGRESS_EVENT_HUB: there is no way in" in json.loads(done.stdout)["error"]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 async def test_nothing_is_missing_though_the_worker_is_killed_meanwhile(world: World) -> None:
     before = world.came_in
     process = await world.probe(
-        *("--read", HUB, "--read", QUEUE, "--duration", "6", "--rate", "25", "--twins", "3")
+        *("--read", HUB, "--read", QUEUE, "--events", "150", "--rate", "25", "--twins", "3")
     )
     async with asyncio.timeout(60):
         while world.came_in < before + 50:  # noqa: ASYNC110 - the broker tells no one
@@ -129,9 +129,17 @@ async def test_nothing_is_missing_though_the_worker_is_killed_meanwhile(world: W
     assert world.host.counts["died"] >= 1
     for place, found in zip((HUB, QUEUE), outcome["destinations"], strict=True):
         assert found["destination"] == place
-        assert 100 < found["sent"] == found["received"]
+        assert 150 == found["sent"] == found["received"]
         assert (found["lost_count"], found["out_of_order"]) == (0, 0)
         assert 0 < found["latency"]["p50"] <= found["latency"]["max"]
+
+
+async def test_sending_ends_with_its_time(world: World) -> None:
+    code, outcome = await world.probed("--read", HUB, "--duration", "1", "--rate", "5")
+    (found,) = outcome["destinations"]
+
+    assert code == 0
+    assert 1 <= found["sent"] == found["received"] <= 5
 
 
 async def test_what_never_arrives_is_missing_and_named(world: World) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import List
 
 import azure.functions as func
 
@@ -53,7 +52,7 @@ async def obey(function: str, events: list, context: func.Context) -> None:
     "events", cardinality="many", data_type="binary", consumer_group="%GROUP%", **HUB
 )
 @app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:10")
-async def twice(events: List[func.EventHubEvent], context: func.Context) -> None:
+async def twice(events: list[func.EventHubEvent], context: func.Context) -> None:
     await obey("twice", events, context)
 
 
@@ -64,17 +63,17 @@ async def twice(events: List[func.EventHubEvent], context: func.Context) -> None
     minimum_interval="00:00:01",
     maximum_interval="00:01:00",
 )
-async def forever(events: List[func.EventHubEvent], context: func.Context) -> None:
+async def forever(events: list[func.EventHubEvent], context: func.Context) -> None:
     await obey("forever", events, context)
 
 
 @app.event_hub_message_trigger("events", cardinality="many", data_type="binary", **HUB)
-async def plain(events: List[func.EventHubEvent], context: func.Context) -> None:
+async def plain(events: list[func.EventHubEvent], context: func.Context) -> None:
     await obey("plain", events, context)
 
 
 @app.event_hub_message_trigger("events", cardinality="many", **HUB)
-async def texts(events: List[func.EventHubEvent], context: func.Context) -> None:
+async def texts(events: list[func.EventHubEvent], context: func.Context) -> None:
     await obey("texts", events, context)
 
 
@@ -89,5 +88,5 @@ async def raw(event: bytes) -> None:
 
 
 @app.event_hub_message_trigger("events", cardinality="many", data_type="binary", **HUB)
-async def answers(events: List[func.EventHubEvent]) -> str:
+async def answers(events: list[func.EventHubEvent]) -> str:
     return "something"

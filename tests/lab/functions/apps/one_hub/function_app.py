@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 from pathlib import Path
-from typing import List
 
 import azure.functions as func
 
@@ -23,7 +22,7 @@ log = logging.getLogger("app.hub")
     data_type="binary",
 )
 @app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:01")
-async def hub(events: List[func.EventHubEvent]) -> None:
+async def hub(events: list[func.EventHubEvent]) -> None:
     # Asked before anybody hears of the batch, or a test's answer could stop this very one.
     switch = Path(os.environ["WAIT_WHILE"])
     waits = switch.exists()  # noqa: ASYNC240 - a test's switch

@@ -1,0 +1,52 @@
+"""What the Event Hubs trigger hands over: a batch of one partition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.ingress.arrivals import Message, aware, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    import azure.functions as func
+
+
+def from_event_hub(events: Sequence[func.EventHubEvent]) -> list[Message]:
+    """Take a batch of the Event Hubs trigger apart.
+
+    In a batch every event carries the metadata of all, position by position
+    (Azure/azure-functions-python-library, `azure/functions/eventhub.py`).
+    """
+    if not events:
+        return []
+    metadata: Mapping[str, Any] = events[0].metadata or {}
+    nothing: list[dict[str, Any]] = [{}] * len(events)
+    lane = _lane(metadata.get("PartitionContext") or {})
+    rows = zip(
+        events,
+        metadata.get("PropertiesArray") or nothing,
+        metadata.get("SystemPropertiesArray") or nothing,
+        strict=True,
+    )
+    return [
+        Message(
+            lane=lane,
+            sequence=event.sequence_number or 0,
+            enqueued=aware(event.enqueued_time),
+            body=event.get_body(),
+            properties=properties or {},
+            content_type=_content_type(system or {}),
+        )
+        for event, properties, system in rows
+    ]
+
+
+def _lane(context: Mapping[str, Any]) -> str:
+    return f"{context.get('EventHubName', 'hub')}/{context.get('PartitionId', '0')}"
+
+
+def _content_type(system: Mapping[str, Any]) -> str | None:
+    value = system.get("content-type", system.get("ContentType"))
+    return None if value is None else shown(value)

@@ -1,0 +1,154 @@
+"""From a message to events in their order of arrival; what can't be read stays as `Malformed`.
+
+Three shapes arrive and are told apart by looking: CloudEvents in AMQP's binary mode (what
+Azure Digital Twins writes to a hub or a Service Bus topic), CloudEvents in JSON, and Event
+Grid's schema (what a topic passes on).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from relay.event import REQUIRED, Event
+from relay.formats import amqp_binding, event_grid_schema, json_format, verbatim_json
+from relay.ingress.arrivals import Arrival, Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from relay.event import AttributeValue
+    from relay.ingress.arrivals import Message
+
+    type Written = tuple[str, bytes]
+    """An object as text, and as the bytes it was written in."""
+
+_INT: Final = 2**31
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+def read(message: Message, event_grid_source: str | None) -> Iterator[Arrival]:
+    """Read a message; never raises: what is wrong comes out as `Malformed`.
+
+    Args:
+        message: what arrived.
+        event_grid_source: the `source` of events in Event Grid's schema, which has none.
+    """
+    if amqp_binding.is_binary_mode(message.properties):
+        return placed(message, whole(message, lambda: _from_amqp(message)))
+    return placed(message, looked_at(message, event_grid_source))
+
+
+def placed(message: Message, contents: Iterable[Event | Malformed]) -> Iterator[Arrival]:
+    """Give what is in a message its place in the order of arrival."""
+    for part, content in enumerate(contents):
+        yield Arrival(
+            message.lane, message.sequence, part, message.enqueued, content, message.order
+        )
+
+
+def whole(message: Message, decode: Callable[[], Event]) -> Iterator[Event | Malformed]:
+    """Read a message that is one event."""
+    return each(message, lambda body: [("", body)], lambda _: decode())
+
+
+def looked_at(message: Message, source: str | None) -> Iterator[Event | Malformed]:
+    """Read JSON of which nobody says what it is: one object or an array, in either schema."""
+    return each(message, _objects, lambda text: _from_object(text, source))
+
+
+def each(
+    message: Message,
+    split: Callable[[bytes], Sequence[Written]],
+    decode: Callable[[str], Event],
+) -> Iterator[Event | Malformed]:
+    """Read every object in a message; one that is no event harms no other."""
+    try:
+        objects = split(message.body)
+    except ValueError as error:
+        yield _malformed(message, message.body, error)
+        return
+    for text, written in objects:
+        try:
+            yield complete(decode(text))
+        except ValueError as error:
+            yield _malformed(message, written, error)
+
+
+def one(body: bytes) -> Sequence[Written]:
+    """Take a body as one object.
+
+    Raises:
+        ValueError: it is no UTF-8.
+    """
+    return [(body.decode().removeprefix(_BYTE_ORDER_MARK), body)]
+
+
+def many(body: bytes) -> Sequence[Written]:
+    """Take a body as an array of objects; an empty one is no trouble.
+
+    Raises:
+        ValueError: it is no UTF-8, or does not begin or end as an array.
+    """
+    text = body.decode().removeprefix(_BYTE_ORDER_MARK)
+    return [(element, element.encode()) for element in verbatim_json.elements(text)]
+
+
+def _objects(body: bytes) -> Sequence[Written]:
+    [(text, _)] = one(body)
+    if not text.lstrip(" \t\r\n").startswith("["):
+        return [(text, body)]
+    elements = many(body)
+    if not elements:
+        raise ValueError("it is an empty array: no event is in it")
+    return elements
+
+
+def _from_amqp(message: Message) -> Event:
+    return amqp_binding.decode(message.properties, message.content_type, message.body)
+
+
+def _from_object(text: str, source: str | None) -> Event:
+    members = verbatim_json.members(text)
+    if "specversion" in members:
+        return json_format.decode(text)
+    if not event_grid_schema.is_event_grid(members):
+        raise ValueError(
+            "it has neither cloudEvents: properties, nor specversion, nor Event Grid's schema"
+        )
+    if source is None:
+        raise ValueError(
+            "Event Grid's schema does not say which instance wrote the event: set "
+            "INGRESS_EVENT_GRID_SOURCE to the instance's host name, or let the topic use the "
+            "CloudEvents schema"
+        )
+    return event_grid_schema.decode(members, source)
+
+
+def complete(event: Event) -> Event:
+    """Refuse what no destination could carry: attributes missing, or not of CloudEvents' types.
+
+    Raises:
+        ValueError: naming the attributes.
+    """
+    missing = [name for name in REQUIRED if not event.text(name)]
+    if missing:
+        raise ValueError(f"the required attributes {', '.join(missing)} are missing or empty")
+    if event.text("specversion") != "1.0":
+        raise ValueError(f"specversion is {event.text('specversion')!r}, not '1.0'")
+    wrong = [name for name, value in event.attributes.items() if not _is_legal(name, value)]
+    if wrong:
+        raise ValueError(f"the attributes {wrong} hold no legal text or a too large integer")
+    return event
+
+
+def _is_legal(name: str, value: AttributeValue) -> bool:
+    """Whether every transport can carry it: Unicode text, or an integer of 32 bits."""
+    is_fit = -_INT <= value < _INT if isinstance(value, int) else not _SURROGATE.search(value)
+    return is_fit and not _SURROGATE.search(name)
+
+
+def _malformed(message: Message, body: bytes, error: ValueError) -> Malformed:
+    properties = {shown(name): shown(value) for name, value in message.properties.items()}
+    return Malformed(body, properties, str(error))

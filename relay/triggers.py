@@ -1,0 +1,155 @@
+"""The functions of a relay: one for each way in that its settings open, and the redrive."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, List
+
+import azure.functions as func
+
+from relay.app import answered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relay.app import Relay
+    from relay.operations.webhook import Answer
+    from relay.settings import ServiceBusIngress
+
+    type Declare = Callable[[Any], Any]
+
+
+def blueprint(relay: Relay) -> func.Blueprint:
+    """Return the functions of a relay, for a function app to register.
+
+    Where a relay has a prefix, so have its functions and its webhook's path: several fit into
+    one app.
+    """
+    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    ways_in = relay.settings.ways_in
+    if ways_in.event_hub is not None:
+        _event_hub(functions, relay)
+    if ways_in.service_bus is not None:
+        _service_bus(functions, relay, ways_in.service_bus)
+    if ways_in.event_grid:
+        _event_grid(functions, relay)
+    if ways_in.http is not None:
+        _http(functions, relay)
+    _redrive(functions, relay)
+    return functions
+
+
+def _name(relay: Relay, function: str) -> str:
+    own = relay.settings.name
+    return f"{own}_{function}" if own else function
+
+
+def _setting(relay: Relay, name: str) -> str:
+    """Return a reference to a setting, which the host follows."""
+    return f"%{relay.settings.prefix}{name}%"
+
+
+def _event_hub(functions: func.Blueprint, relay: Relay) -> None:
+    @functions.function_name(_name(relay, "event_hub"))
+    @functions.event_hub_message_trigger(
+        arg_name="events",
+        event_hub_name=_setting(relay, "INGRESS_EVENT_HUB"),
+        consumer_group=_setting(relay, "INGRESS_CONSUMER_GROUP"),
+        connection=f"{relay.settings.prefix}INGRESS",
+        cardinality="many",
+        data_type="binary",
+    )
+    @functions.retry(
+        strategy="exponential_backoff",
+        max_retry_count="-1",
+        minimum_interval="00:00:01",
+        maximum_interval="00:01:00",
+    )
+    @answered
+    async def event_hub(events: List[func.EventHubEvent]) -> None:
+        """Settle the events that a hub's partition brings."""
+        await relay.from_event_hub(events)
+
+
+def _service_bus(functions: func.Blueprint, relay: Relay, bus: ServiceBusIngress) -> None:
+    """Declare the trigger; it takes no retry policy: the host abandons what fails."""
+    declare = partial(
+        _entity(functions, relay, bus),
+        connection=f"{relay.settings.prefix}INGRESS_SERVICE_BUS",
+        data_type="binary",
+        is_sessions_enabled=bus.session,
+    )
+    name = functions.function_name(_name(relay, "service_bus"))
+    if bus.batches:
+        _many_messages(name, declare(arg_name="messages", cardinality="many"), relay)
+    else:
+        _one_message(name, declare(arg_name="message", cardinality="one"), relay)
+
+
+def _entity(
+    functions: func.Blueprint, relay: Relay, bus: ServiceBusIngress
+) -> Callable[..., Declare]:
+    if not bus.ingress.group:
+        queue = _setting(relay, "INGRESS_QUEUE")
+        return partial(functions.service_bus_queue_trigger, queue_name=queue)
+    return partial(
+        functions.service_bus_topic_trigger,
+        topic_name=_setting(relay, "INGRESS_TOPIC"),
+        subscription_name=_setting(relay, "INGRESS_SUBSCRIPTION"),
+    )
+
+
+def _many_messages(name: Declare, trigger: Declare, relay: Relay) -> None:
+    @name
+    @trigger
+    @answered
+    async def service_bus(messages: List[func.ServiceBusMessage]) -> None:
+        """Settle a batch of messages."""
+        await relay.from_service_bus(messages)
+
+
+def _one_message(name: Declare, trigger: Declare, relay: Relay) -> None:
+    @name
+    @trigger
+    @answered
+    async def service_bus(message: func.ServiceBusMessage) -> None:
+        """Settle a message."""
+        await relay.from_service_bus([message])
+
+
+def _event_grid(functions: func.Blueprint, relay: Relay) -> None:
+    @functions.function_name(_name(relay, "event_grid"))
+    @functions.event_grid_trigger(arg_name="event")
+    @answered
+    async def event_grid(event: str) -> None:
+        """Settle an event that a topic's subscription brings."""
+        await relay.from_event_grid(event)
+
+
+def _http(functions: func.Blueprint, relay: Relay) -> None:
+    own = relay.settings.name.replace("_", "-")
+
+    # Every method gets here, so that a wrong one is told so. No key opens it: a token does.
+    @functions.function_name(_name(relay, "http"))
+    @functions.route(
+        route=f"{own}/events" if own else "events", auth_level=func.AuthLevel.ANONYMOUS
+    )
+    @answered
+    async def http(req: func.HttpRequest) -> func.HttpResponse:
+        """Settle the events of a request."""
+        return _response(await relay.from_http(req))
+
+
+def _response(answer: Answer) -> func.HttpResponse:
+    return func.HttpResponse(
+        answer.body, status_code=answer.status, headers=dict(answer.headers)
+    )
+
+
+def _redrive(functions: func.Blueprint, relay: Relay) -> None:
+    @functions.function_name(_name(relay, "redrive"))
+    @functions.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+    @answered
+    async def redrive(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host wants it
+        """Send dead letters again whose destination may have come back."""
+        await relay.redrive()
