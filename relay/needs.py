@@ -6,7 +6,7 @@ kinds of ingresses or destinations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -85,6 +85,11 @@ class Need:
 
 def needs_of(settings: Settings) -> tuple[Need, ...]:
     """Return everything that the relay itself must reach, in the order of the flow."""
+    prefix = settings.prefix
+    return tuple(replace(need, setting=prefix + need.setting) for need in _needs(settings))
+
+
+def _needs(settings: Settings) -> tuple[Need, ...]:
     return (
         *(_of_ingress(ingress) for ingress in settings.ways_in.entities),
         *(

@@ -181,8 +181,8 @@ def _notes(settings: Settings) -> list[str]:
     if settings.event_grid_source or settings.ways_in.event_grid:
         notes.append(
             "INGRESS_EVENT_GRID or its SOURCE is set: events come by way of Event Grid. Azure "
-            "Digital Twins has no managed identity for an Event Grid endpoint and keeps the topic's "
-            "access key. That key is outside of the relay, and it must stay enabled there."
+            "Digital Twins has no managed identity for an Event Grid endpoint and keeps the "
+            "topic's access key. That key is outside of the relay, and it must stay enabled there."
         )
     return notes
 

@@ -113,6 +113,16 @@ def test_each_need_has_the_role_at_its_narrowest_scope() -> None:
     ]
 
 
+def test_settings_are_named_with_the_prefix_of_their_relay() -> None:
+    several = needs_of(replace(SETTINGS, prefix="PLANT_A_"))
+
+    assert {need.setting for need in several} == {
+        "PLANT_A_HUBS",
+        "PLANT_A_BUS",
+        "PLANT_A_DEAD_LETTERS",
+    }
+
+
 def test_the_way_there_follows_from_transport_and_address() -> None:
     lab = replace(
         SETTINGS, dead_letters=Container("https://127.0.0.1:10001/account", "letters")
