@@ -182,7 +182,7 @@ def _notes(settings: Settings) -> list[str]:
         notes.append(
             "INGRESS_EVENT_GRID or its SOURCE is set: events come by way of Event Grid. Azure "
             "Digital Twins has no managed identity for an Event Grid endpoint and keeps the "
-            "topic's access key. That key is outside of the relay, and it must stay enabled there."
+            "topic's access key. That key is outside of the relay, and must stay enabled there."
         )
     return notes
 
