@@ -10,7 +10,7 @@ SET_UP := $(VENV)/.done
 AZURITE := lab/node_modules/.done
 CODE := relay lab bench examples tests function_app.py
 
-.PHONY: help demo faults conformance fuzz lab test check fix lock clean
+.PHONY: help demo faults diagnose documents conformance fuzz lab test check fix lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -20,6 +20,12 @@ demo: $(SET_UP) $(AZURITE) ## Watch twin events flow on a local Azure; JSON=1 pr
 
 faults: $(SET_UP) $(AZURITE) ## Break everything while events flow, and count; QUICK=1 a fifth, JSON=1 JSON lines
 	@$(BIN)/python -m lab.faults $(if $(QUICK),--quick) $(if $(JSON),--json)
+
+diagnose: $(SET_UP) $(AZURITE) ## Produce every cause of a refusal, ask the doctor, and count; JSON=1 JSON lines
+	@$(BIN)/python -m lab.diagnosis $(if $(JSON),--json)
+
+documents: $(SET_UP) ## Make docs/troubleshooting.md anew from the table that the code uses
+	@$(BIN)/python -m lab.diagnosis --documents
 
 conformance: $(SET_UP) ## Hold the webhook to what others specify; JSON=1 ends with one JSON object
 	@$(BIN)/python tests/conformance --write $(if $(JSON),--json)

@@ -28,6 +28,7 @@ IDENTITY_PORT: Final = 8461
 STORAGE_PORT: Final = 8462
 CONTROL_PORT: Final = 8463
 EVENT_GRID_PORT: Final = 8465
+MANAGEMENT_PORT: Final = 8466
 
 ROUTES: Final = {"relay": {"RELAY_ROUTES_FILE": "lab/demo/routes.json"}}
 """The routes of the app that has some: the demo's, as a path from where it is deployed."""
@@ -49,7 +50,8 @@ class Up:
         block: the beginning of the namespaces' addresses.
         as_json: whether to print one JSON object instead of tables.
         local_settings: the file to write for Core Tools.
-        identity_port, storage_port, control_port, event_grid_port: where to listen; 0 is any.
+        identity_port, storage_port, control_port, event_grid_port, management_port: where to
+            listen; 0 is any.
         proxied: whether a proxy stands before everything, to spoil connections.
     """
 
@@ -63,6 +65,7 @@ class Up:
     control_port: int
     event_grid_port: int
     proxied: bool
+    management_port: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--control-port", type=int, default=CONTROL_PORT)
     add("--event-grid-port", type=int, default=EVENT_GRID_PORT)
     add("--proxied", action="store_true", help="put a proxy that can misbehave before it all")
+    add("--management-port", type=int, default=MANAGEMENT_PORT)
     return parser
 
 
@@ -110,6 +114,7 @@ async def _up(told: Up) -> None:
         storage_port=told.storage_port,
         event_grid_port=told.event_grid_port,
         proxied=told.proxied,
+        management_port=told.management_port,
     )
     async with azure:
         control = ControlServer(azure.control, port=told.control_port)

@@ -69,6 +69,45 @@ class Control:
         """End every token issued so far, of one identity or of all."""
         self._azure.directory.expire_tokens(identity or None)
 
+    def set_role_delay(self, seconds: float) -> None:
+        """Let roles that are granted from now on take effect so much later."""
+        self._azure.directory.role_delay = seconds
+
+    def set_token_clock(self, seconds: float) -> None:
+        """Let the issuer's clock be so far ahead, or behind if below zero."""
+        self._azure.directory.clock_ahead = seconds
+
+    def forge_claim(self, claim: str, value: str) -> None:
+        """Let this stand in every token that is issued from now on."""
+        self._azure.directory.forged[claim] = value
+
+    def unforge_claims(self) -> None:
+        """Let tokens tell the truth again."""
+        self._azure.directory.forged.clear()
+        self._azure.directory.clock_ahead = 0.0
+
+    # What Azure Resource Manager says
+
+    def allow_keys(self, scope: str) -> None:
+        """Let keys open a namespace or the account too.
+
+        Raises:
+            UnknownNameError: no such scope.
+        """
+        self._azure.management.set_posture(self.scope(scope), local_auth=True)
+
+    def forbid_keys(self, scope: str) -> None:
+        """Let tokens alone open a namespace or the account."""
+        self._azure.management.set_posture(self.scope(scope), local_auth=False)
+
+    def except_trusted_services(self, namespace: str) -> None:
+        """Let trusted services past a namespace's firewall."""
+        self._azure.management.set_posture(self.scope(namespace), trusted_services=True)
+
+    def stop_trusted_services(self, namespace: str) -> None:
+        """Let a namespace's firewall stop trusted services too."""
+        self._azure.management.set_posture(self.scope(namespace), trusted_services=False)
+
     # The identity endpoint
 
     def refuse_identity(self, status: int, times: int | None = None) -> None:

@@ -10,6 +10,7 @@ from lab.control import Control
 from lab.event_grid import EventGrid
 from lab.identity.directory import Directory, UnknownNameError, known_role
 from lab.identity.endpoint import IdentityEndpoint
+from lab.management import Management, postures_of
 from lab.messaging.broker import AMQPS_PORT, Broker
 from lab.proxy import Proxy
 from lab.state_directory import StateDirectory
@@ -52,6 +53,7 @@ class LocalAzure:
         broker: Event Hubs and Service Bus.
         storage: the storage account.
         event_grid: its topics and their subscriptions.
+        management: Azure Resource Manager over all of it.
         control: what sees into all of it and makes it misbehave.
         proxies: by the namespaces' names, `storage` and `identity`; none where not proxied.
     """
@@ -66,6 +68,7 @@ class LocalAzure:
         websocket_port: int | None = None,
         event_grid_port: int = 0,
         event_grid_time_scale: float = 1.0,
+        management_port: int = 0,
         switches: Switches | None = None,
         proxied: bool = False,
     ) -> None:
@@ -99,6 +102,16 @@ class LocalAzure:
             port=event_grid_port,
             time_scale=event_grid_time_scale,
         )
+        self.management = Management(
+            self.directory,
+            self.tls,
+            postures_of(
+                [each.resource_id for each in plan.namespaces],
+                next((n.resource_id for n in plan.namespaces if n.name == "ingress"), ""),
+                self.storage.resource_id,
+            ),
+            port=management_port,
+        )
         self.control = Control(self)
         self._running = AsyncExitStack()
         _fill(self.directory, plan)
@@ -112,7 +125,14 @@ class LocalAzure:
         """
         async with AsyncExitStack() as starting:
             starting.callback(self._state.release)
-            for part in (self.endpoint, self.broker, self.storage, self.event_grid):
+            parts = (
+                self.endpoint,
+                self.broker,
+                self.storage,
+                self.event_grid,
+                self.management,
+            )
+            for part in parts:
                 await part.start()
                 starting.push_async_callback(part.stop)
             starting.push_async_callback(self._let_through)
@@ -174,8 +194,11 @@ class LocalAzure:
         return self.access(app) | dict(self._connections(found[app]))
 
     def access(self, app: str) -> dict[str, str]:
-        """Return what is only needed here: the identity endpoint and the CA to trust."""
-        return self.endpoint.settings(app) | {"RELAY_CA_FILE": str(self.tls.ca_file)}
+        """Return what is only needed here: where this Azure is, and the CA to trust."""
+        return self.endpoint.settings(app) | {
+            "RELAY_CA_FILE": str(self.tls.ca_file),
+            "RELAY_MANAGEMENT_URL": self.management.url,
+        }
 
     def _connections(self, app: App) -> Iterable[tuple[str, str]]:
         for connection in app.connections:

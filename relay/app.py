@@ -22,11 +22,12 @@ from relay.observer import Delivered, tell_all
 from relay.operations.access import Authenticator
 from relay.operations.webhook import Webhook
 from relay.outcomes import Outcomes
+from relay.redaction import redacted, tells_a_secret
 from relay.redrive import Redrive
 from relay.resending import Resender
 from relay.sending import NO_PATIENCE, Sender
 from relay.settings import read
-from relay.telemetry import Telemetry
+from relay.telemetry import RedactedRecord, Telemetry
 from relay.turns import InTurn
 from relay.twins_redrive import TwinsRedrive
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from relay.outcomes import Result
     from relay.routing import Destination, Route
     from relay.sending import Sink
-    from relay.settings import Container, Settings
+    from relay.settings import Container, ManagedIdentity, Settings
 
 
 _APP: Final = Path(__file__).resolve().parent.parent
@@ -63,8 +64,10 @@ class Relay:
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
         self.settings = settings
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[ManagedIdentity, Identity] = {}
         telemetry = Telemetry(name=settings.name)
+        for warning in settings.warnings:
+            telemetry.setting_warning(warning)
         self.health = Health([r.name for r in settings.routes], _now, telemetry.route_state)
         for route in settings.routes:
             for finding in lint(route.filter.text):
@@ -108,14 +111,14 @@ class Relay:
 
     def _sink(self, route: Route) -> Sink:
         connection = self.settings.connections[route.destination.connection]
-        identity = self._identity(connection.client_id)
+        identity = self._identity(connection.identity)
         return InTurn(sinks.build(route, connection, identity, self.settings.ca_file))
 
     def _blobs(self, container: Container) -> Blobs:
-        return Blobs(container, self._identity(container.client_id), self.settings.ca_file)
+        return Blobs(container, self._identity(container.identity), self.settings.ca_file)
 
-    def _identity(self, client_id: str) -> Identity:
-        return self._identities.setdefault(client_id, Identity(client_id))
+    def _identity(self, which: ManagedIdentity) -> Identity:
+        return self._identities.setdefault(which, Identity(which.client_id, which.resource_id))
 
     async def from_event_hub(self, events: Sequence[func.EventHubEvent]) -> None:
         """Settle a batch of the Event Hubs trigger.
@@ -230,6 +233,7 @@ def from_environment(
     """
     # The SDKs' own chatter, a record for every request, would drown what the relay says.
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.setLogRecordFactory(RedactedRecord)
     given = os.environ if environment is None else environment
     return Relay(read(given, directory, prefix, needs_ingress=needs_ingress))
 
@@ -248,7 +252,11 @@ def answered[**Arguments, Result](
     async def answering(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
             return await function(*args, **kwargs)
-        except (Exception, KeyboardInterrupt, GeneratorExit):
+        except Exception as error:
+            if tells_a_secret(error):  # its traceback would be logged by the host
+                raise RuntimeError(redacted(f"{type(error).__name__}: {error}")) from None
+            raise
+        except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             raise RuntimeError(f"the invocation was ended by {error!r}") from error

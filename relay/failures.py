@@ -35,6 +35,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from relay.redaction import redacted
+
 
 class Reason(StrEnum):
     """Why a delivery failed; the set is closed."""
@@ -185,6 +187,7 @@ class DeliveryError(Exception):
         refusal: Refusal | None = None,
         wait: float = 0.0,
     ) -> None:
+        detail = redacted(detail)  # a service may echo what it was shown
         super().__init__(f"{reason}: {detail if refusal is None else refusal}")
         self.reason = reason
         self.detail = detail

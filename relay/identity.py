@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from azure.identity.aio import ManagedIdentityCredential
 
 from relay.failures import DeliveryError
 from relay.refusals import Principal
-from relay.sdk_errors import reason_of
+from relay.sdk_errors import cause_of_no_token, reason_of
+from relay.settings import ManagedIdentity
+from relay.tokens import NOBODY, Claims, claims_of
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -29,25 +28,31 @@ class Identity:
 
     Args:
         client_id: of a user-assigned identity; `""` for the system-assigned one.
+        resource_id: of a user-assigned identity, in place of the client id.
+        retried: whether a failing identity endpoint is asked again at once.
     """
 
-    def __init__(self, client_id: str = "") -> None:
-        self._client_id = client_id
+    def __init__(
+        self, client_id: str = "", resource_id: str = "", *, retried: bool = True
+    ) -> None:
+        self._which = ManagedIdentity(client_id, resource_id)
+        self._options = {} if retried else {"retry_total": 0}
         self._credential: ManagedIdentityCredential | None = None
         self._is_stale = False
         self._turn = asyncio.Lock()  # so that nobody closes what another one uses
-        self._claims: dict[str, Any] = {}
+        self._claims = NOBODY
+
+    @property
+    def claims(self) -> Claims:
+        """What the last token said; `NOBODY` while there was none."""
+        return self._claims
 
     @property
     def principal(self) -> Principal:
         """Who the relay is by this identity, as far as known."""
-        name = (
-            f"user-assigned identity {self._client_id}"
-            if self._client_id
-            else "system-assigned identity"
-        )
-        client_id = self._client_id or str(self._claims.get("appid", ""))
-        return Principal(name, client_id, str(self._claims.get("oid", "")))
+        client_id = self._which.client_id or self._claims.client_id
+        claims = self._claims
+        return Principal(self._which.name, client_id, claims.object_id, claims.issued)
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token; the SDKs call this.
@@ -59,10 +64,17 @@ class Identity:
             if self._is_stale:
                 await self.close()
             if self._credential is None:
-                self._credential = ManagedIdentityCredential(client_id=self._client_id or None)
+                self._credential = self._new_credential()
             token: AccessToken = await self._credential.get_token(*scopes, **options)
-            self._claims = _claims(token.token)
+            self._claims = claims_of(token.token)
             return token
+
+    def _new_credential(self) -> ManagedIdentityCredential:
+        """Make the SDK's credential; the aio one passes the endpoint's own parameters on."""
+        by_id = {"mi_res_id": self._which.resource_id} if self._which.resource_id else None
+        return ManagedIdentityCredential(
+            client_id=self._which.client_id or None, identity_config=by_id, **self._options
+        )
 
     def forget(self) -> None:
         """Ask for a new token next time: a service did not accept the cached one."""
@@ -80,7 +92,10 @@ class Identity:
                 await self.get_token(f"{audience}/.default")
         except Exception as error:
             why = str(error) or f"no answer within {_ANSWER_SECONDS:g} seconds"
-            raise DeliveryError(reason_of(error), f"no token for {audience}: {why}") from error
+            cause = cause_of_no_token(error)
+            raise DeliveryError(
+                reason_of(error), f"no token for {audience} ({cause}): {why}"
+            ) from error
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,13 +108,3 @@ class Identity:
         if self._credential is not None:
             await self._credential.close()
         self._credential, self._is_stale = None, False
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """Read the claims of a token without judging it: they are only shown, never trusted."""
-    try:
-        body = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (IndexError, ValueError, binascii.Error):
-        return {}
-    return claims if isinstance(claims, dict) else {}

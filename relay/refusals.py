@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+from relay.causes import Cause, Service, recognise
 from relay.failures import Reason, Refusal
 
 
@@ -33,6 +35,10 @@ SERVICE_BUS_RECEIVER: Final = Role(
 )
 BLOB_CONTRIBUTOR: Final = Role(
     "Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+)
+BLOB_OWNER: Final = Role("Storage Blob Data Owner", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b")
+METRICS_PUBLISHER: Final = Role(
+    "Monitoring Metrics Publisher", "3913510d-42f4-4e42-8a64-420c390055eb"
 )
 
 
@@ -68,6 +74,14 @@ class Resource:
         return account + self.path
 
     @property
+    def service(self) -> Service:
+        """Who refuses there."""
+        return next(
+            (service for part, service in _SERVICES.items() if part in self.provider),
+            Service.STORAGE,
+        )
+
+    @property
     def private_link_group(self) -> str:
         """The sub-resource that a private endpoint connects to."""
         return "blob" if self.provider.startswith("Microsoft.Storage/") else "namespace"
@@ -94,18 +108,29 @@ class Principal:
         name: `system-assigned identity` or `user-assigned identity <client id>`.
         client_id: from the token, or from the settings while there is none.
         object_id: from the token: what role assignments name; `""` while there is none.
+        issued: when the token was issued, in seconds since 1970; 0 where that is not known.
     """
 
     name: str
     client_id: str = ""
     object_id: str = ""
+    issued: int = 0
 
 
-def explain(reason: Reason, resource: Resource, principal: Principal) -> Refusal | None:
-    """Explain a refusal; `None` where the reason is none."""
+def explain(
+    reason: Reason, resource: Resource, principal: Principal, said: str = ""
+) -> Refusal | None:
+    """Explain a refusal; `None` where the reason is none.
+
+    Args:
+        reason: why.
+        resource: by whom.
+        principal: who was refused.
+        said: the words of whoever refused, which may tell one cause from another.
+    """
     if not reason.is_refusal:
         return None
-    cause, remedy = _WORDS[reason](resource, principal)
+    cause, remedy = _WORDS[reason](resource, principal, said)
     return Refusal(
         reason=reason,
         identity=principal.name,
@@ -133,12 +158,12 @@ def _who(principal: Principal) -> str:
     return f"the relay's {principal.name}" + (f" ({', '.join(ids)})" if ids else "")
 
 
-def _forbidden(resource: Resource, principal: Principal) -> tuple[str, str]:
+def _forbidden(resource: Resource, principal: Principal, _: str) -> tuple[str, str]:
     role = resource.role
     cause = (
         f"{resource.label} refused {_who(principal)}: "
         f"it lacks the role {role.name} ({role.id}) at {resource.scope}, "
-        "or was given it only minutes ago."
+        f"or was given it only minutes ago{_since(principal)}."
     )
     remedy = (
         "az role assignment create "
@@ -149,7 +174,15 @@ def _forbidden(resource: Resource, principal: Principal) -> tuple[str, str]:
     return cause, remedy
 
 
-def _network_denied(resource: Resource, principal: Principal) -> tuple[str, str]:
+def _since(principal: Principal) -> str:
+    """Say how old the token is, since a role may be younger."""
+    if not principal.issued:
+        return ""
+    issued = datetime.fromtimestamp(principal.issued, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f" (the token is of {issued}: a role that is younger needs a newer one, or time)"
+
+
+def _network_denied(resource: Resource, principal: Principal, _: str) -> tuple[str, str]:
     cause = (
         f"The network of {resource.account} did not let in {_who(principal)}: this is its "
         "firewall, no role is missing. Calls must come through a private endpoint or from an "
@@ -165,20 +198,24 @@ def _network_denied(resource: Resource, principal: Principal) -> tuple[str, str]
     return cause, remedy
 
 
-def _unauthenticated(resource: Resource, principal: Principal) -> tuple[str, str]:
-    return (_not_accepted if principal.object_id else _no_token)(resource, principal)
+def _unauthenticated(resource: Resource, principal: Principal, said: str) -> tuple[str, str]:
+    return (_not_accepted if principal.object_id else _no_token)(resource, principal, said)
 
 
-def _not_accepted(resource: Resource, principal: Principal) -> tuple[str, str]:
+def _not_accepted(resource: Resource, principal: Principal, said: str) -> tuple[str, str]:
     """Say what the SDK hides: it drops the words with which a service refuses a token.
 
     A firewall that denies the caller looks the same (Azure/azure-sdk-for-python#31798).
     """
-    cause = (
-        f"{resource.label} did not accept the token of {_who(principal)}, and the SDK does not "
-        "pass on why. Most often it is the firewall: the call came from outside the allowed "
-        "network. Else the token is too old or meant for another tenant."
+    known = recognise(resource.service, "", said)
+    why = (
+        f". {known.meaning}"
+        if known in _OF_A_TOKEN
+        else ", and the SDK does not pass on why. Most often it is the firewall: the call came "
+        "from outside the allowed network. Else the token is too old or meant for another "
+        "tenant."
     )
+    cause = f"{resource.label} did not accept the token of {_who(principal)}{why}"
     remedy = (
         f'az resource show --ids "{resource.account_argument}" '
         "--query properties.publicNetworkAccess"
@@ -186,11 +223,14 @@ def _not_accepted(resource: Resource, principal: Principal) -> tuple[str, str]:
     return cause, remedy
 
 
-def _no_token(resource: Resource, principal: Principal) -> tuple[str, str]:
-    cause = (
-        f"There is no token for {resource.audience} to show to {resource.label}: "
-        f"{_who(principal)} is not assigned to this function app, or unknown."
+def _no_token(resource: Resource, principal: Principal, said: str) -> tuple[str, str]:
+    known = next((cause for cause in _OF_THE_ENDPOINT if f"({cause})" in said), None)
+    why = (
+        f"{_who(principal)} got none. {known.meaning}"
+        if known
+        else f"{_who(principal)} is not assigned to this function app, or unknown."
     )
+    cause = f"There is no token for {resource.audience} to show to {resource.label}: {why}"
     assigned = "'<resource id of the identity>'" if principal.client_id else "'[system]'"
     remedy = (
         "az functionapp identity assign --name '<function-app>' "
@@ -198,6 +238,29 @@ def _no_token(resource: Resource, principal: Principal) -> tuple[str, str]:
     )
     return cause, remedy
 
+
+_SERVICES: Final = {
+    "Microsoft.EventHub/": Service.EVENT_HUBS,
+    "Microsoft.ServiceBus/": Service.SERVICE_BUS,
+}
+_OF_A_TOKEN: Final = frozenset(
+    {
+        Cause.CLOCK_SKEW,
+        Cause.KEY_REFUSED,
+        Cause.TOKEN_EXPIRED,
+        Cause.TOKEN_MALFORMED,
+        Cause.WRONG_AUDIENCE,
+        Cause.WRONG_TENANT,
+    }
+)
+_OF_THE_ENDPOINT: Final = (
+    Cause.IDENTITY_ENDPOINT_MISSING,
+    Cause.IDENTITY_ENDPOINT_REFUSED,
+    Cause.IDENTITY_NOT_FOUND,
+    Cause.AUDIENCE_UNKNOWN,
+    Cause.TOKEN_MALFORMED,
+)
+"""What the identity endpoint says when it gives no token; the relay notes it in brackets."""
 
 _WORDS: Final = {
     Reason.FORBIDDEN: _forbidden,

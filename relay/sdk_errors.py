@@ -24,6 +24,7 @@ from azure.identity import AuthenticationRequiredError, CredentialUnavailableErr
 from azure.servicebus import exceptions as servicebus
 from azure.storage.blob import PartialBatchErrorException
 
+from relay.causes import Cause, Service, recognise
 from relay.failures import Reason
 
 TEXTS: Final = (
@@ -73,8 +74,8 @@ CODES: Final = {
     "OperationTimedOut": Reason.TIMEOUT,
     "InternalError": Reason.UNAVAILABLE,
 }
-"""By the code of Blob storage. A firewall says `AuthorizationFailure` and a missing role
-`AuthorizationPermissionMismatch`: the first is general knowledge, not documented."""
+"""By the code of Blob storage. A firewall says `AuthorizationFailure`
+(microsoft/AzureStorageExplorer#8344), a missing role `AuthorizationPermissionMismatch`."""
 
 STATUSES: Final = {
     400: Reason.REJECTED,
@@ -164,11 +165,11 @@ def reason_of(error: BaseException) -> Reason:
         return _http_reason(error)
     if _CBS_NOT_FOUND.search(words):
         return Reason.NOT_FOUND
-    return CONDITIONS.get(_condition(error)) or _class_reason(error)
+    return CONDITIONS.get(condition_of(error)) or _class_reason(error)
 
 
 def _http_reason(error: core.HttpResponseError) -> Reason:
-    code, status = str(getattr(error, "error_code", "")), error.status_code or 0
+    code, status = code_of(error), error.status_code or 0
     if isinstance(error, core.ClientAuthenticationError) and status not in _MAY_PASS:
         return CODES.get(code, Reason.UNAUTHENTICATED)
     return CODES.get(code) or STATUSES.get(status) or Reason.UNAVAILABLE
@@ -185,7 +186,16 @@ def said(error: BaseException) -> str:
     return outer if inner in outer else f"{outer} {inner}"
 
 
-def _condition(error: BaseException) -> str:
+def code_of(error: core.HttpResponseError) -> str:
+    """Return the code that a service gave, `""` where it gave none.
+
+    azure-storage-blob makes it a member of an enum, whose text is not the code.
+    """
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def condition_of(error: BaseException) -> str:
     """Return the last part of the AMQP condition, `""` where there is none."""
     if isinstance(error, eventhub.EventHubError):
         return (error.error or "").rpartition(":")[2]
@@ -197,3 +207,13 @@ def asked_to_wait(words: str) -> float:
     """Return the seconds that a busy service asks for: "Please wait 4 seconds"."""
     asked = _ASKED_TO_WAIT.search(words)
     return float(asked[1]) if asked else 0.0
+
+
+def cause_of_no_token(error: BaseException) -> Cause:
+    """Return why the identity endpoint gave no token."""
+    if isinstance(error, TimeoutError | core.ServiceRequestError | core.ServiceResponseError):
+        return Cause.IDENTITY_ENDPOINT_UNREACHABLE
+    if isinstance(error, KeyError):
+        return Cause.TOKEN_MALFORMED  # a member is missing from the answer
+    status = str(getattr(error, "status_code", None) or "")
+    return recognise(Service.IDENTITY, status, said(error))

@@ -27,6 +27,7 @@ from relay.observer import (
     Unreadable,
     Unrouted,
 )
+from relay.redaction import described, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from relay.filters import Finding
     from relay.health import RouteHealth
     from relay.routing import Route
+    from relay.settings import Problem
 
 SCOPE: Final = "relay"
 
@@ -49,6 +51,19 @@ STATUS: Final = "http.response.status_code"
 DESTINATION: Final = "messaging.destination.name"
 
 _log: Final = logging.getLogger("relay")
+
+
+class RedactedRecord(logging.LogRecord):
+    """A log record of anybody's in this process, without tokens and keys.
+
+    `logging.setLogRecordFactory` takes it; the SDKs log what services answer.
+    """
+
+    def getMessage(self) -> str:  # noqa: N802 - its name is logging's
+        """Return what is logged."""
+        if self.exc_info and not self.exc_text and isinstance(self.exc_info[1], Exception):
+            self.exc_text = redacted(described(self.exc_info[1]))
+        return redacted(super().getMessage())
 
 
 class Telemetry:
@@ -121,6 +136,17 @@ class Telemetry:
             detail=health.detail,
         )
 
+    def setting_warning(self, problem: Problem) -> None:
+        """Hear what is let through though it should not stay."""
+        self._say(
+            WARNING,
+            "relay.setting_warning",
+            None,
+            setting=problem.setting,
+            detail=problem.what,
+            remedy=problem.remedy,
+        )
+
     def filter_finding(self, route: str, finding: Finding) -> None:
         """Hear what there is to know about a route's filter."""
         is_trouble = finding.concern in {Concern.NEVER, Concern.SURPRISE}
@@ -183,4 +209,5 @@ class Telemetry:
             values = {"route": route if isinstance(route, str) else route.name, **values}
         if self._name:
             values |= {"relay": self._name}
+        values = {k: redacted(v) if isinstance(v, str) else v for k, v in values.items()}
         _log.log(level, "%s %s", name, json.dumps(values, ensure_ascii=False), extra=values)

@@ -1,4 +1,4 @@
-"""The data roles of Event Hubs, Service Bus and Blob, and the scopes that they are given on.
+"""The data roles of Event Hubs, Service Bus and Blob, *Reader* and *Owner*, and their scopes.
 
 The ids are those of Azure's built-in roles. The services keep apart: no Event Hubs role opens a
 Service Bus entity.
@@ -81,6 +81,21 @@ ROLES: Final = (
         "blob/read",
         "blob/write",
         "blob/own",
+    ),
+    # Roles over resources, not over data: *Owner* sends and reads nothing.
+    _role("acdd72a7-3385-48ef-bd42-f606fba81ae7", "Reader", "management/read"),
+    _role(
+        "b24988ac-6180-42a0-ab88-20f7382dd24c",
+        "Contributor",
+        "management/read",
+        "management/write",
+    ),
+    _role(
+        "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
+        "Owner",
+        "management/read",
+        "management/write",
+        "management/assign",
     ),
 )
 

@@ -24,8 +24,9 @@ from azure.storage.blob.aio import BlobPrefix, ContainerClient, LinearRetry
 from relay.dead_letters.letters import Listed
 from relay.failures import DeliveryError
 from relay.formats.json_format import BATCH_TYPE
-from relay.refusals import BLOB_CONTRIBUTOR, Resource, explain
-from relay.sdk_errors import reason_of
+from relay.refusals import explain
+from relay.resources import resource_of_container
+from relay.sdk_errors import code_of, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from relay.identity import Identity
     from relay.settings import Container
-
-AUDIENCE: Final = "https://storage.azure.com"
 
 _CONTENT: Final = ContentSettings(content_type=BATCH_TYPE)
 _CONNECT: Final = 5
@@ -80,7 +79,7 @@ class Blobs:
         self._ca_file = ca_file
         self._client: ContainerClient | None = None
         self._leases: dict[str, BlobLeaseClient] = {}
-        self._resource = _resource(container)
+        self._resource = resource_of_container(container)
 
     async def write(self, name: str, text: str) -> None:
         """Make a blob durable; an older one of that name is overwritten."""
@@ -229,7 +228,8 @@ class Blobs:
             yield
         except (AzureError, ValueError, OSError) as error:
             reason = reason_of(error)
-            refusal = explain(reason, self._resource, self._identity.principal)
+            said = str(error)
+            refusal = explain(reason, self._resource, self._identity.principal, said)
             detail = f"{self._resource.label}: {str(error) or type(error).__name__}"
             raise DeliveryError(reason, detail, refusal=refusal) from error
 
@@ -254,14 +254,9 @@ def _trusting(ca_file: str | None) -> dict[str, Any]:
 
 def _still_ours(error: HttpResponseError) -> bool:
     """Say that a claim was lost, if that is what an error says; else raise it."""
-    if error.status_code == _PRECONDITION_FAILED or _code(error) == "BlobNotFound":
+    if error.status_code == _PRECONDITION_FAILED or code_of(error) == "BlobNotFound":
         return False
     raise error
-
-
-def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", "")
-    return str(getattr(code, "value", code))
 
 
 async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
@@ -277,17 +272,3 @@ async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) ->
         if isinstance(result, BaseException):
             raise result
     return [result for result in done if not isinstance(result, BaseException)]
-
-
-def _resource(container: Container) -> Resource:
-    account = container.service_uri.removeprefix("https://").rstrip("/")
-    account = account.rpartition("/")[2].partition(".")[0]
-    return Resource(
-        label=f"{account}/{container.name}",
-        audience=AUDIENCE,
-        role=BLOB_CONTRIBUTOR,
-        provider="Microsoft.Storage/storageAccounts",
-        account=account,
-        path=f"/blobServices/default/containers/{container.name}",
-        resource_id=container.resource_id,
-    )

@@ -17,6 +17,7 @@ from relay.event import Event
 from relay.failures import Reason
 from relay.formats import json_format
 from relay.ingress import Arrival, Malformed
+from relay.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -207,7 +208,7 @@ def _annotations(letter: DeadLetter, route: str) -> dict[str, AttributeValue]:
     return _own(arrival.content) | {
         "relayroute": route,
         "relayreason": letter.reason.value,
-        "relaydetail": letter.detail[:LONGEST_DETAIL],
+        "relaydetail": redacted(letter.detail)[:LONGEST_DETAIL],
         "relayattempts": letter.attempts,
         "relaytime": letter.time.isoformat(),
         "relaylane": arrival.lane,

@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from relay.operations import dead_letters, probe, routes
+from relay.operations import dead_letters, doctor, probe, roles, routes, security_report
 
 app: Final = typer.Typer(
     name="python -m relay", no_args_is_help=True, pretty_exceptions_enable=False
@@ -22,6 +22,9 @@ def relay() -> None:
     """See and mend what the function app of Twin Relay does."""
 
 
+app.command("doctor")(doctor.command)
+app.command("roles")(roles.command)
 app.command("routes")(routes.command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("probe")(probe.command)
+app.command("security-report")(security_report.command)

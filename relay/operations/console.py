@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TROUBLE: Final = 1
 UNUSABLE: Final = 2
 
+_OF_THE_IDENTITY: Final = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
+"""What azure-identity looks for in the process's own environment, and nowhere else."""
+
 APP: Final = Path(__file__).resolve().parents[2]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -73,10 +76,12 @@ def environment(file: Path | None, *, as_json: bool) -> Mapping[str, str]:
         return os.environ
     try:
         values = json.loads(file.read_text("utf-8-sig"))["Values"]
-        return os.environ | {str(name): str(value) for name, value in values.items()}
+        told = {str(name): str(value) for name, value in values.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or "it holds no object 'Values' of settings"
         give_up(f"can't read settings from {file}: {why}", as_json=as_json)
+    os.environ.update({name: told[name] for name in _OF_THE_IDENTITY if name in told})
+    return os.environ | told
 
 
 def read_settings(file: Path | None, *, as_json: bool) -> Settings:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -155,12 +155,13 @@ async def _probe(
         DeliveryError: something can't be sent to or read from; nothing was sent.
     """
     identities = {
-        each.client_id: Identity(each.client_id) for each in _connections(into, wanted)
+        each.identity: Identity(each.client_id, each.identity_id)
+        for each in _connections(into, wanted)
     }
-    ingress = Ingress(into, hub, identities[into.client_id], ca_file)
+    ingress = Ingress(into, hub, identities[into.identity], ca_file)
     tallies = {place: Tally() for place in wanted}
     accesses = [
-        Access(place, identities[place.connection.client_id], ca_file) for place in wanted
+        Access(place, identities[place.connection.identity], ca_file) for place in wanted
     ]
     reading = [readers.build(access, run, tallies[access.place]) for access in accesses]
     sent = Sent()
@@ -253,19 +254,14 @@ def _ingress(values: Mapping[str, str]) -> Connection:
         values.get(f"{INGRESS}__fullyQualifiedNamespace", ""),
         values.get(f"{INGRESS}__clientId", ""),
         resource_id=values.get(f"{INGRESS}__resourceId", ""),
+        identity_id=values.get(f"{INGRESS}__managedIdentityResourceId", ""),
     )
 
 
 def _as(client_id: str | None, connection: Connection) -> Connection:
     if client_id is None:
         return connection
-    return Connection(
-        connection.name,
-        connection.namespace,
-        client_id,
-        connection.transport,
-        connection.resource_id,
-    )
+    return replace(connection, client_id=client_id, identity_id="")
 
 
 def _place(text: str, connections: Mapping[str, Connection]) -> Place:

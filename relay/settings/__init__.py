@@ -5,11 +5,14 @@ from __future__ import annotations
 from relay.settings.problems import Problem, SettingsError
 from relay.settings.reader import read
 from relay.settings.values import (
+    SYSTEM_ASSIGNED,
     Access,
     Connection,
     Container,
     HttpIngress,
     Ingress,
+    ManagedIdentity,
+    Network,
     ServiceBusIngress,
     Settings,
     Transport,
@@ -17,11 +20,14 @@ from relay.settings.values import (
 )
 
 __all__ = [
+    "SYSTEM_ASSIGNED",
     "Access",
     "Connection",
     "Container",
     "HttpIngress",
     "Ingress",
+    "ManagedIdentity",
+    "Network",
     "Problem",
     "ServiceBusIngress",
     "Settings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from relay.clouds import CLOUDS, PUBLIC
 from relay.routing import Kind
 from relay.settings.values import Access, HttpIngress, Ingress, ServiceBusIngress, WaysIn
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 CONNECTION: Final = "INGRESS"
 SERVICE_BUS_CONNECTION: Final = "INGRESS_SERVICE_BUS"
-AUTHORITY: Final = "https://login.microsoftonline.com"
+AUTHORITY: Final = PUBLIC.authority
 LARGEST_BODY: Final = 4 * 1024 * 1024
 """Bytes; Event Grid delivers no more than 1 MiB, and drops what is said to be too large."""
 
@@ -145,7 +146,8 @@ def _access(reader: Reader) -> Access:
 
 
 def _authority(reader: Reader) -> str:
-    value = (reader.optional("ACCESS_AUTHORITY") or AUTHORITY).rstrip("/")
+    cloud = CLOUDS.get(reader.optional("RELAY_CLOUD"), PUBLIC)
+    value = (reader.optional("ACCESS_AUTHORITY") or cloud.authority).rstrip("/")
     is_local = _LOOPBACK.fullmatch(value) and not reader.in_azure
     if not is_local and not _ADDRESS.fullmatch(value):
         reader.note(

@@ -49,10 +49,10 @@ class Problems:
         """Note one thing wrong."""
         self._found.append(Problem(setting, what, remedy))
 
-    def add_secret(self, setting: str) -> None:
+    def add_secret(self, setting: str, instead: str) -> None:
         """Note a secret; nothing else is said of that setting, since it might quote it."""
         self._found = [problem for problem in self._found if not problem.concerns(setting)]
-        self.add(setting, "it holds a secret", "Remove it: the relay uses managed identity")
+        self.add(setting, "it holds a secret", f"Remove it, and {instead}")
 
     def raise_if_any(self) -> None:
         """Stop here if anything is wrong.

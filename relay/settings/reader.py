@@ -7,12 +7,26 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from relay.clouds import CLOUDS, PUBLIC, Cloud, cloud_of
+from relay.routing import Kind
 from relay.settings.host import read_budget
 from relay.settings.ingress import INGRESS_SETTINGS, read_ingress
-from relay.settings.problems import Problems
+from relay.settings.problems import Problem, Problems
 from relay.settings.routes import read_routes
-from relay.settings.secrets import find_secrets, holds_secret
-from relay.settings.values import Connection, Container, Settings, Transport
+from relay.settings.secrets import (
+    INSIGHTS,
+    INSIGHTS_BY_IDENTITY,
+    Secret,
+    find_secrets,
+    holds_secret,
+)
+from relay.settings.values import (
+    Connection,
+    Container,
+    Network,
+    Settings,
+    Transport,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +34,8 @@ if TYPE_CHECKING:
     from relay.routing import Route
 
 DEAD_LETTERS: Final = "DEAD_LETTERS"
+HOST_STORAGE: Final = "AzureWebJobsStorage"
+DEVELOPMENT: Final = "Development"
 
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
@@ -27,9 +43,26 @@ _CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 _PREFIX: Final = re.compile(r"(?!(RELAY|INGRESS|ACCESS|DEAD_LETTER))([A-Z][A-Z0-9]*_)+|")
 _CLIENT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_IDENTITY_ID: Final = re.compile(
+    r"/subscriptions/[\w-]+/resourcegroups/[\w.()-]+/providers/"
+    r"Microsoft\.ManagedIdentity/userAssignedIdentities/[\w-]+",
+    re.IGNORECASE,
+)
+_LOOPBACK: Final = re.compile(r"https://(?:127\.\d+\.\d+\.\d+|localhost)(?::\d+)?")
+_PROVIDERS: Final = {
+    Kind.EVENT_HUB: "/providers/Microsoft.EventHub/namespaces/",
+    Kind.QUEUE: "/providers/Microsoft.ServiceBus/namespaces/",
+    Kind.TOPIC: "/providers/Microsoft.ServiceBus/namespaces/",
+}
 _WHOLE: Final = ("", "AzureWebJobs", "ConnectionStrings__", "CUSTOMCONNSTR_")
 """Prefixes under which a host looks for a connection as a whole, before it looks for parts."""
-_IDENTITY: Final = ("credential", "clientId", "resourceId")
+_IDENTITY: Final = (
+    "credential",
+    "clientId",
+    "managedIdentityResourceId",
+    "resourceId",
+    "network",
+)
 _NAMESPACE: Final = (*_IDENTITY, "fullyQualifiedNamespace", "transport")
 _STORAGE: Final = (*_IDENTITY, "blobServiceUri")
 _PLAIN_PREFIXES: Final = ("RELAY_", "INGRESS_", "ACCESS_", "DEAD_LETTER")
@@ -37,6 +70,8 @@ _PLAIN: Final = (
     "RELAY_ROUTES",
     "RELAY_ROUTES_FILE",
     "RELAY_CA_FILE",
+    "RELAY_CLOUD",
+    "RELAY_MANAGEMENT_URL",
     *INGRESS_SETTINGS,
     "DEAD_LETTERS_CONTAINER",
 )
@@ -76,12 +111,47 @@ def read(
         budget=read_budget(environment, directory, problems),
         ways_in=read_ingress(reader, is_needed=needs_ingress),
         prefix=prefix,
+        host_storage=reader.host_storage(),
+        cloud=reader.cloud(),
+        management=reader.management(),
+        warnings=tuple(_emulators(secret) for secret in _let_through(environment)),
     )
     reader.misspelt()
-    for name in find_secrets(environment):
-        problems.add_secret(name)
+    reader.misplaced(settings)
+    reader.telemetry()
+    _refuse_secrets(environment, directory, problems)
     problems.raise_if_any()
     return settings
+
+
+def _refuse_secrets(
+    environment: Mapping[str, str], directory: Path, problems: Problems
+) -> None:
+    accepted = {secret.setting for secret in _let_through(environment)}
+    for secret in find_secrets(environment):
+        if secret.setting not in accepted:
+            problems.add_secret(secret.setting, secret.instead)
+    try:
+        host = (directory / "host.json").read_text("utf-8-sig")
+    except (OSError, ValueError):
+        return  # the host itself says what is wrong with it
+    if holds_secret(host):
+        problems.add_secret("host.json", "set an app setting by identity in its place")
+
+
+def _let_through(environment: Mapping[str, str]) -> Iterable[Secret]:
+    """Return the emulators' fixed strings, where they are let through: Core Tools says so."""
+    if environment.get("AZURE_FUNCTIONS_ENVIRONMENT", "").strip() != DEVELOPMENT:
+        return ()
+    return tuple(secret for secret in find_secrets(environment) if secret.is_emulators)
+
+
+def _emulators(secret: Secret) -> Problem:
+    return Problem(
+        secret.setting,
+        "it holds the fixed string of an emulator, which counts in Development only",
+        f"Before you deploy, {secret.instead}",
+    )
 
 
 class Reader:
@@ -161,16 +231,97 @@ class Reader:
             self.note("RELAY_CA_FILE", "there is no such file", "Name a PEM file, or unset it")
         return path or None
 
+    def cloud(self) -> Cloud:
+        """Return which of Azure's clouds the relay is in."""
+        name = self.optional("RELAY_CLOUD") or PUBLIC.name
+        if name not in CLOUDS:
+            self.note("RELAY_CLOUD", "no such cloud", f"Use {', '.join(CLOUDS)}")
+        return CLOUDS.get(name, PUBLIC)
+
+    def management(self) -> str:
+        """Return another address of Azure Resource Manager: of this machine only."""
+        name = "RELAY_MANAGEMENT_URL"
+        value = self.optional(name).rstrip("/")
+        if value and not _LOOPBACK.fullmatch(value):
+            self.note(
+                name,
+                "it is no https address of this machine",
+                "Remove it: RELAY_CLOUD says where Azure Resource Manager is",
+            )
+        return value
+
+    def misplaced(self, settings: Settings) -> None:
+        """Find hosts of another cloud, and resource ids of another kind of namespace."""
+        for where, host in self._hosts(settings):
+            cloud = cloud_of(host)
+            if cloud is not None and cloud is not settings.cloud:
+                self.note(
+                    where,
+                    f"it is a host of {cloud.name}, and the relay is in {settings.cloud.name}",
+                    f"Set RELAY_CLOUD to {cloud.name}, or mend the host",
+                )
+        for route in settings.routes:
+            name, kind = route.destination.connection, route.destination.kind
+            resource_id = settings.connections[name].resource_id
+            if "/providers/" in resource_id and _PROVIDERS[kind] not in resource_id:
+                self.note(
+                    f"{name}__resourceId",
+                    f"the route {route.name} names its {kind}, which such a namespace has not",
+                    f"Give the id of a namespace of {_PROVIDERS[kind].split('/')[2]}",
+                )
+
+    def _hosts(self, settings: Settings) -> Iterable[tuple[str, str]]:
+        connections = {each.name: each for each in settings.connections.values()}
+        for ingress in settings.ways_in.entities:
+            connections[ingress.connection.name] = ingress.connection
+        for name, connection in connections.items():
+            yield f"{name}__fullyQualifiedNamespace", connection.namespace
+        blobs = settings.dead_letters.service_uri.removeprefix("https://")
+        yield f"{DEAD_LETTERS}__blobServiceUri", blobs.partition("/")[0]
+
+    def telemetry(self) -> None:
+        """Ask for a token where the ingestion's address is given."""
+        if not self._environment.get(INSIGHTS, "").strip():
+            return
+        told = (
+            self._environment.get(INSIGHTS_BY_IDENTITY, "").replace(" ", "").lower().split(";")
+        )
+        if "authorization=aad" not in told:
+            self._problems.add(
+                INSIGHTS_BY_IDENTITY,
+                f"{INSIGHTS} alone lets everybody write who knows it",
+                "Set it to Authorization=AAD, with ClientId=<id>; before it for a "
+                "user-assigned identity",
+            )
+
     def host_connection(self, name: str) -> Connection:
         """Read a connection that the host reads by itself, so that all is said at once."""
         connection = self.connection(name)
-        if not self.optional(f"{name}__credential") and not self.optional(f"{name}__clientId"):
+        has_credential = self.optional(f"{name}__credential")
+        if not has_credential and not connection.identity.selector:
             self.note(
                 f"{name}__credential",
                 "the Functions host takes a managed identity only when told to",
                 "Set it to managedidentity",
             )
         return connection
+
+    def host_storage(self) -> Container | None:
+        """Return the host's account; half of an identity there lets timers die in silence."""
+        host = Reader(self._environment, self._problems)  # it knows nothing of a prefix
+        account = host.optional(f"{HOST_STORAGE}__accountName")
+        uri = host.optional(f"{HOST_STORAGE}__blobServiceUri")
+        host.half_an_identity(HOST_STORAGE)
+        if not uri and not account:
+            return None
+        cloud = CLOUDS.get(self.optional("RELAY_CLOUD"), PUBLIC)
+        return Container(
+            service_uri=uri or f"https://{account}{cloud.blob_suffix}",
+            name="",
+            client_id=host.optional(f"{HOST_STORAGE}__clientId"),
+            resource_id=host.resource_id(f"{HOST_STORAGE}__resourceId"),
+            identity_id=host.optional(f"{HOST_STORAGE}__managedIdentityResourceId"),
+        )
 
     def connection(self, name: str) -> Connection:
         """Read a namespace and the identity to use for it."""
@@ -180,7 +331,9 @@ class Reader:
             namespace=self._namespace(f"{name}__fullyQualifiedNamespace"),
             client_id=self.optional(f"{name}__clientId"),
             transport=self._transport(f"{name}__transport"),
-            resource_id=self._resource_id(f"{name}__resourceId"),
+            resource_id=self.resource_id(f"{name}__resourceId"),
+            identity_id=self.optional(f"{name}__managedIdentityResourceId"),
+            network=self._network(f"{name}__network"),
         )
 
     def container(self) -> Container:
@@ -198,7 +351,9 @@ class Reader:
             service_uri=uri,
             name=self._container_name("DEAD_LETTERS_CONTAINER"),
             client_id=self.optional(f"{DEAD_LETTERS}__clientId"),
-            resource_id=self._resource_id(f"{DEAD_LETTERS}__resourceId"),
+            resource_id=self.resource_id(f"{DEAD_LETTERS}__resourceId"),
+            identity_id=self.optional(f"{DEAD_LETTERS}__managedIdentityResourceId"),
+            network=self._network(f"{DEAD_LETTERS}__network"),
         )
 
     def _container_name(self, name: str) -> str:
@@ -223,6 +378,10 @@ class Reader:
                     "the host takes it for a connection string, before any identity",
                     f"Remove it: {self.called(name)}__credential and its neighbours say all",
                 )
+        self.half_an_identity(name)
+
+    def half_an_identity(self, name: str) -> None:
+        """Note an identity that is named and not used, or named by halves."""
         credential = self.optional(f"{name}__credential")
         if credential not in {"", "managedidentity"}:
             self.note(
@@ -235,12 +394,34 @@ class Reader:
                 "it is no client id",
                 "Give the GUID that 'az identity show --query clientId' prints",
             )
-        if client_id and not credential:
+        by_resource = f"{name}__managedIdentityResourceId"
+        identity_id = self.optional(by_resource)
+        if identity_id and not _IDENTITY_ID.fullmatch(identity_id):
+            self.note(
+                by_resource,
+                "it is no resource id of a user-assigned identity",
+                "Give what 'az identity show --query id' prints",
+            )
+        if client_id and identity_id:
+            self.note(
+                by_resource,
+                f"{self.called(name)}__clientId names an identity too",
+                "Remove one of the two",
+            )
+        if (client_id or identity_id) and not credential:
+            selector = f"{name}__clientId" if client_id else by_resource
             self.note(
                 f"{name}__credential",
-                f"{self.called(name)}__clientId names an identity that nobody uses without it",
+                f"{self.called(selector)} names an identity that nobody uses without it",
                 "Set it to managedidentity",
             )
+
+    def _network(self, name: str) -> Network:
+        value = self.optional(name) or Network.PRIVATE
+        if value not in set(Network):
+            self.note(name, "no such network", f"Use {' or '.join(Network)}")
+            return Network.PRIVATE
+        return Network(value)
 
     def _namespace(self, name: str) -> str:
         value = self.required(name, "<namespace>.servicebus.windows.net")
@@ -259,7 +440,8 @@ class Reader:
             return Transport.AMQP
         return Transport(value)
 
-    def _resource_id(self, name: str) -> str:
+    def resource_id(self, name: str) -> str:
+        """Return a resource id of Azure Resource Manager."""
         value = self.optional(name).rstrip("/")
         if value and not re.fullmatch(r"/subscriptions/[\w./()-]+", value):
             self.note(name, "it is no resource id", "It begins with /subscriptions/")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from relay.clouds import PUBLIC, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relay.routing import Kind, Route
+    from relay.settings.problems import Problem
 
 
 class Transport(StrEnum):
@@ -17,6 +20,43 @@ class Transport(StrEnum):
 
     AMQP = "amqp"
     WEB_SOCKETS = "amqpWebSockets"
+
+
+class Network(StrEnum):
+    """From where a name is to be reached; the value is the setting's."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedIdentity:
+    """Which of the app's identities; the system-assigned one where nothing is said.
+
+    Attributes:
+        client_id: of a user-assigned identity.
+        resource_id: of a user-assigned identity; only one of the two is set.
+    """
+
+    client_id: str = ""
+    resource_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return (
+            f"user-assigned identity {self.selector}"
+            if self.selector
+            else "system-assigned identity"
+        )
+
+    @property
+    def selector(self) -> str:
+        """What tells it from the app's others; `""` for the system-assigned one."""
+        return self.client_id or self.resource_id
+
+
+SYSTEM_ASSIGNED: Final = ManagedIdentity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +69,8 @@ class Connection:
         client_id: of a user-assigned identity; `""` for the system-assigned one.
         transport: AMQP on port 5671, or over WebSockets on port 443.
         resource_id: the namespace's resource id, so that refusals name exact scopes; or `""`.
+        identity_id: the resource id of a user-assigned identity, in place of the client id.
+        network: whether its name must resolve to a private address.
     """
 
     name: str
@@ -36,6 +78,13 @@ class Connection:
     client_id: str = ""
     transport: Transport = Transport.AMQP
     resource_id: str = ""
+    identity_id: str = ""
+    network: Network = Network.PRIVATE
+
+    @property
+    def identity(self) -> ManagedIdentity:
+        """Who uses it."""
+        return ManagedIdentity(self.client_id, self.identity_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +113,21 @@ class Container:
         name: of the container.
         client_id: of a user-assigned identity; `""` for the system-assigned one.
         resource_id: the storage account's resource id, or `""`.
+        identity_id: the resource id of a user-assigned identity, in place of the client id.
+        network: whether its name must resolve to a private address.
     """
 
     service_uri: str
     name: str
     client_id: str = ""
     resource_id: str = ""
+    identity_id: str = ""
+    network: Network = Network.PRIVATE
+
+    @property
+    def identity(self) -> ManagedIdentity:
+        """Who uses it."""
+        return ManagedIdentity(self.client_id, self.identity_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +218,10 @@ class Settings:
         budget: seconds for settling one batch, well within what the host grants.
         ways_in: which ways in there are.
         prefix: how the names of this relay's settings begin, where an app holds several.
+        host_storage: where the Functions host keeps its own, whole account; if it says.
+        cloud: which of Azure's clouds all of it is in.
+        management: the endpoint of Azure Resource Manager, where it is not the cloud's.
+        warnings: what is let through though it should not stay.
     """
 
     routes: tuple[Route, ...]
@@ -170,8 +232,17 @@ class Settings:
     budget: float = 120.0
     ways_in: WaysIn = WaysIn()
     prefix: str = ""
+    host_storage: Container | None = None
+    cloud: Cloud = PUBLIC
+    management: str = ""
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def name(self) -> str:
         """The relay's name, where an app holds several: the prefix in lower case; else `""`."""
         return self.prefix.rstrip("_").lower()
+
+    @property
+    def management_url(self) -> str:
+        """Where Azure Resource Manager is asked."""
+        return self.management or self.cloud.management

@@ -37,7 +37,7 @@ def translated(
             f"{resource.label}: {words}",
             accepted=accepted,
             suspects=suspects,
-            refusal=explain(reason, resource, identity.principal),
+            refusal=explain(reason, resource, identity.principal, words),
             wait=asked_to_wait(words),
         ) from error
 

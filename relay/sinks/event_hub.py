@@ -12,6 +12,7 @@ from azure.eventhub.exceptions import EventHubError
 
 from relay.failures import Reason
 from relay.formats import amqp_binding
+from relay.resources import resource_of
 from relay.routing import fitting, key
 from relay.sdk_errors import reason_of
 from relay.settings import Transport
@@ -19,7 +20,6 @@ from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
 from relay.sinks.errors import translated
 from relay.sinks.key_hash import partition
-from relay.sinks.resource import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

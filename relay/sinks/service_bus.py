@@ -13,12 +13,12 @@ from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
 
 from relay.formats import amqp_binding
+from relay.resources import resource_of
 from relay.routing import Kind, fitting, key
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
 from relay.sinks.errors import translated
-from relay.sinks.resource import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

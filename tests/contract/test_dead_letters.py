@@ -358,3 +358,23 @@ async def test_a_lane_of_any_name_comes_back_by_its_name(shelf: Keeping, lane: s
 
     assert [lane] == await shelf.lanes()
     assert ["1"] == ids(await shelf.parcels(lane))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (403, "AuthorizationFailure", Reason.NETWORK_DENIED),
+        (403, "AuthorizationPermissionMismatch", Reason.FORBIDDEN),
+        (403, "AccountIsDisabled", Reason.DISABLED),
+    ],
+)
+async def test_a_storage_firewall_is_told_from_a_missing_role(
+    azure: LocalAzure, status: int, code: str, reason: Reason
+) -> None:
+    async with blobs(azure) as (store, break_claim):
+        azure.control.refuse_storage(status, code)
+        with pytest.raises(DeliveryError) as failed:
+            await Keeping(store, "refused", break_claim).put(1)
+        azure.control.allow_storage()
+
+    assert reason is failed.value.reason

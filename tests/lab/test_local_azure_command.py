@@ -22,7 +22,7 @@ from lab.plan import free_block
 
 ANY_PORTS = [
     argument
-    for name in ("identity", "storage", "control", "event-grid")
+    for name in ("identity", "storage", "control", "event-grid", "management")
     for argument in (f"--{name}-port", "0")
 ]
 ROOT = Path(__file__).parents[2]

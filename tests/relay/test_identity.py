@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from lab.identity import Directory, IdentityEndpoint
 from lab.misbehaviour import HttpFault
 from relay.failures import DeliveryError, Reason
-from relay.identity import Identity, _claims
+from relay.identity import Identity
 
 AUDIENCE = "https://eventhubs.azure.net/"
 SCOPE = f"{AUDIENCE}/.default"
@@ -149,26 +147,67 @@ async def test_an_endpoint_that_is_gone_is_unavailable(tenant: Tenant) -> None:
     assert (await refusal_of()).reason is Reason.UNAVAILABLE
 
 
-def test_no_token_is_ever_shown(tenant_token: Callable[[dict[str, str]], str]) -> None:
-    identity = Identity()
-    identity._claims = _claims(tenant_token({"oid": "o", "appid": "a"}))
+async def test_a_resource_id_chooses_a_user_assigned_identity_too(tenant: Tenant) -> None:
+    wanted = tenant.directory.principal("relay-operations")
+    async with Identity(resource_id=wanted.resource_id) as identity:
+        await identity.check(AUDIENCE)
 
-    assert (identity.principal.object_id, identity.principal.client_id) == ("o", "a")
-    assert "signature" not in repr(identity.principal)
+    assert identity.principal.name == f"user-assigned identity {wanted.resource_id}"
+    assert identity.principal.client_id == wanted.client_id
+    assert identity.principal.object_id == wanted.object_id
 
 
-@pytest.fixture
-def tenant_token() -> Callable[[dict[str, str]], str]:
-    def token(claims: dict[str, str]) -> str:
-        body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-        return f"header.{body}.signature"
+async def test_each_identity_keeps_its_own_tokens(tenant: Tenant) -> None:
+    """A failing endpoint shows what is kept: the second identity has nothing of the first."""
+    wanted = tenant.directory.principal("relay-operations")
+    async with Identity() as own, Identity(wanted.client_id) as other:
+        await own.check(AUDIENCE)
+        tenant.endpoint.faults.fault = HttpFault(status=400)
 
-    return token
+        await own.check(AUDIENCE)
+        with pytest.raises(DeliveryError, match="unauthenticated"):
+            await other.check(AUDIENCE)
+
+
+@pytest.mark.usefixtures("tenant")
+async def test_no_token_is_ever_shown() -> None:
+    async with Identity() as identity:
+        token = await identity.get_token(SCOPE)
+
+    shown = f"{identity.principal!r} {identity.claims!r} {identity!r}"
+    assert identity.claims.audience == AUDIENCE
+    assert not [part for part in token.token.split(".") if part in shown]
 
 
 @pytest.mark.parametrize(
-    "token",
-    ["", "opaque", "a.b", "a.!!.c", "a..c", "a.bnVsbA.c", "a.WzFd.c", "a.\xff.c", "a._w.c"],
+    ("fault", "cause", "reason"),
+    [
+        (HttpFault(status=429), "identity_endpoint_busy", Reason.THROTTLED),
+        (HttpFault(status=500), "identity_endpoint_failed", Reason.UNAVAILABLE),
+        (HttpFault(body="{"), "token_malformed", Reason.UNAUTHENTICATED),
+        (HttpFault(body="{}"), "token_malformed", Reason.UNAUTHENTICATED),
+        (
+            HttpFault(body='{"access_token": "x", "expires_on": "1"}'),
+            "token_malformed",
+            None,
+        ),
+    ],
+    ids=str,
 )
-def test_a_token_that_cannot_be_read_names_nobody(token: str) -> None:
-    assert _claims(token) == {}
+async def test_each_trouble_with_the_endpoint_has_a_name_of_its_own(
+    tenant: Tenant, fault: HttpFault, cause: str, reason: Reason | None
+) -> None:
+    tenant.endpoint.faults.fault = fault
+    async with Identity(retried=False) as identity:
+        with pytest.raises(DeliveryError) as caught:
+            await identity.check(AUDIENCE)
+
+    assert f"({cause})" in caught.value.detail
+    assert reason in {None, caught.value.reason}
+
+
+@pytest.mark.usefixtures("tenant")
+async def test_an_unknown_identity_is_named_as_such() -> None:
+    error = await refusal_of("00000000-0000-0000-0000-00000000dead")
+
+    assert "(identity_not_found)" in error.detail

@@ -218,3 +218,50 @@ def test_a_refusal_has_no_place_for_a_token() -> None:
     names = {field.name for kind in (Refusal, Principal, Resource) for field in fields(kind)}
 
     assert not {name for name in names if "token" in name or "secret" in name or "key" in name}
+
+
+def test_a_missing_role_says_how_old_the_token_is() -> None:
+    """A role may have been granted since."""
+    words = str(refusal_of(principal=replace(USER_ASSIGNED, issued=1_800_000_000)))
+
+    assert "the token is of 2027-01-15T08:00:00Z" in words
+    assert "the token is of" not in str(refusal_of())
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("ExpiredToken: The token is expired. Expiration time: ...", "has run out"),
+        ("InvalidIssuer: Token issuer is invalid.", "another tenant"),
+        ("The token is not yet valid", "clocks"),
+        ("InvalidAudience: ...", "made out to another service"),
+        ("nobody knows these words", "Most often it is the firewall"),
+        ("", "Most often it is the firewall"),
+    ],
+)
+def test_a_token_that_was_not_accepted_says_why_where_the_service_does(
+    said: str, meaning: str
+) -> None:
+    refusal = explain(Reason.UNAUTHENTICATED, HUB, USER_ASSIGNED, said)
+
+    assert refusal is not None
+    assert meaning in refusal.cause
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("no token for x (identity_not_found): ...", "does not have the identity"),
+        ("no token for x (identity_endpoint_refused): ...", "does not know this process"),
+        ("no token for x (audience_unknown): ...", "AADSTS500011"),
+        ("no token for x (unknown): ...", "is not assigned to this function app"),
+    ],
+)
+def test_a_token_that_was_not_given_says_why_where_the_endpoint_does(
+    said: str, meaning: str
+) -> None:
+    refusal = explain(Reason.UNAUTHENTICATED, HUB, WITHOUT_TOKEN, said)
+
+    assert refusal is not None
+    assert meaning in refusal.cause
+    assert HUB.audience in refusal.cause

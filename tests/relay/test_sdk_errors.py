@@ -24,6 +24,7 @@ from azure.servicebus import exceptions as servicebus
 from azure.servicebus._pyamqp import error as bus_amqp
 from azure.servicebus._transport._pyamqp_transport import PyamqpTransport as BusTransport
 from azure.storage import blob
+from azure.storage.blob import StorageErrorCode
 
 from relay.failures import Reason
 from relay.sdk_errors import CLASSES, reason_of
@@ -241,11 +242,15 @@ def test_where_no_condition_tells_the_class_does(error: Exception, reason: Reaso
     assert reason_of(error) is reason
 
 
+# As the SDK gives them: members of an enum, whose text is not the code.
+CODES = {str(member.value): member for member in StorageErrorCode}
+
+
 def storage_error(status: int, code: str) -> HttpResponseError:
     """Return what azure-storage-blob raises where it has no class for the code."""
     error = HttpResponseError(f"The request failed.\nErrorCode:{code}")
     error.status_code = status
-    error.error_code = code  # type: ignore[attr-defined]
+    error.error_code = CODES.get(code, code)  # type: ignore[attr-defined]
     return error
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.settings.secrets import find_secrets
+from relay.settings.secrets import Secret, find_secrets
 
 KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA=="
 SAS = "sv=2024-11-04&ss=b&srt=sco&sp=rwdl&se=2027-01-01T00:00:00Z&sig=abc%2Bdef%3D"
@@ -33,6 +35,18 @@ SECRETS = {
     "a storage connection string with a SAS": (
         f"BlobEndpoint=https://plant.blob.core.windows.net;SharedAccessSignature={SAS}"
     ),
+    "Azurite's in short": "UseDevelopmentStorage=true",
+    "a connection string in base64": base64.b64encode(
+        f"Endpoint=sb://plant/;SharedAccessKey={KEY}".encode()
+    ).decode(),
+    "a SAS in URL-safe base64": base64.urlsafe_b64encode(
+        f"https://plant.blob.core.windows.net/letters?{SAS}".encode()
+    ).decode(),
+    "a SAS that is escaped twice": "https%253A%252F%252Fx%252F%253Fsv%253D1%2526sig%253Dabc",
+    "a key in JSON within JSON": '{"x": "{\\"AccountKey\\": \\"abc\\"}"}',
+    "a key in JSON's own escapes": '"Account\\u004bey=abc"',
+    "a client secret in JSON": '{"clientSecret": "abc"}',
+    "an instrumentation key in JSON": '{"instrumentationKey": "7b0c9d3e"}',
     "the emulator's": f"AccountName=devstoreaccount1;accountkey={KEY}",
     "a SAS in a URL": f"https://plant.blob.core.windows.net/letters?{SAS}",
     "a SAS that begins with its signature": "https://plant.blob.core.windows.net/?sig=abc&sv=1",
@@ -65,6 +79,8 @@ NAMES = [
     "ANALYTICS__accessKey",
     "ANALYTICS__connectionString",
     "AZURE_PASSWORD",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "APPINSIGHTS_INSTRUMENTATIONKEY",
     "AZURE_CLIENT_CERTIFICATE_PASSWORD",
 ]
 
@@ -78,12 +94,10 @@ ORDINARY = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": (
         "ClientId=7b0c9d3e-52b4-4c8b-9a54-000000000003;Authorization=AAD"
     ),
-    "APPINSIGHTS_INSTRUMENTATIONKEY": "7b0c9d3e-52b4-4c8b-9a54-000000000001",
     "AzureWebJobsStorage__accountName": "plant",
     "AzureWebJobsStorage__blobServiceUri": "https://plant.blob.core.windows.net",
     "AzureWebJobsStorage__credential": "managedidentity",
     "AzureWebJobsSecretStorageType": "Blob",
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "ANALYTICS__fullyQualifiedNamespace": "plant.servicebus.windows.net",
     "ANALYTICS__resourceId": (
         "/subscriptions/7b0c9d3e-52b4-4c8b-9a54-000000000001/resourceGroups/signals"
@@ -124,17 +138,17 @@ ORDINARY = {
 @pytest.mark.parametrize("value", SECRETS.values(), ids=SECRETS.keys())
 @pytest.mark.parametrize("name", ["ANALYTICS", "RELAY_ROUTES", "SOMETHING_ELSE"])
 def test_a_secret_is_found_in_any_setting(name: str, value: str) -> None:
-    assert list(find_secrets({"A": "b", name: value})) == [name]
+    assert found_in({"A": "b", name: value}) == [name]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_setting_that_is_made_for_a_secret_is_found_by_its_name(name: str) -> None:
-    assert list(find_secrets({name: "abc"})) == [name]
+    assert found_in({name: "abc"}) == [name]
 
 
 @pytest.mark.parametrize(("name", "value"), ORDINARY.items(), ids=ORDINARY.keys())
 def test_an_ordinary_setting_is_no_secret(name: str, value: str) -> None:
-    assert list(find_secrets({name: value})) == []
+    assert found_in({name: value}) == []
 
 
 @given(
@@ -146,4 +160,54 @@ def test_an_ordinary_setting_is_no_secret(name: str, value: str) -> None:
 def test_a_secret_is_found_wherever_it_stands_in_a_value(
     secret: str, before: str, gap: str
 ) -> None:
-    assert list(find_secrets({"X": before + gap + secret + gap})) == ["X"]
+    assert found_in({"X": before + gap + secret + gap}) == ["X"]
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "instead"),
+    [
+        ("ANALYTICS", "an Event Hubs connection string", "ANALYTICS__fullyQualifiedNamespace"),
+        ("ANALYTICS__connectionString", "a SAS of a namespace", "ANALYTICS__credential"),
+        ("AzureWebJobsANALYTICS", "a key alone", "ANALYTICS__fullyQualifiedNamespace"),
+        ("DEAD_LETTERS", "a SAS in a URL", "DEAD_LETTERS__blobServiceUri"),
+        ("AzureWebJobsStorage", "Azurite's in short", "AzureWebJobsStorage__blobServiceUri"),
+        ("HTTPS_PROXY", "a password in a URL", "without user and password"),
+        ("WEBSITE_RUN_FROM_PACKAGE", "a SAS in a URL", "_BLOB_MI_RESOURCE_ID"),
+        ("WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "the emulator's", "Flex Consumption"),
+        ("APPINSIGHTS_INSTRUMENTATIONKEY", "a key alone", "Authorization=AAD"),
+        ("AZURE_CLIENT_SECRET", "a key alone", "managedidentity"),
+    ],
+)
+def test_what_takes_a_secrets_place_is_named_and_the_secret_is_not(
+    name: str, secret: str, instead: str
+) -> None:
+    (found,) = find_secrets({name: SECRETS[secret]})
+
+    assert instead in found.instead
+    assert KEY not in found.instead
+    assert "abc" not in found.instead
+
+
+AZURITE = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey="
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    ";BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+)
+EMULATOR = (
+    "Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;"
+    "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;"
+)
+
+
+@pytest.mark.parametrize("value", ["UseDevelopmentStorage=true", AZURITE, EMULATOR])
+def test_the_fixed_strings_of_emulators_are_told_from_real_keys(value: str) -> None:
+    (alone,) = find_secrets({"X": value})
+    (beside,) = find_secrets({"X": f"{value};SharedAccessKey={KEY}"})
+
+    assert alone.is_emulators
+    assert not beside.is_emulators
+
+
+def found_in(environment: dict[str, str]) -> list[str]:
+    found: list[Secret] = list(find_secrets(environment))
+    return [secret.setting for secret in found]

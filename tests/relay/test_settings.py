@@ -16,6 +16,8 @@ from relay.settings import (
     Connection,
     Container,
     Ingress,
+    ManagedIdentity,
+    Network,
     Problem,
     Settings,
     SettingsError,
@@ -26,7 +28,9 @@ from relay.settings import (
 from tests.relay.test_secrets import SECRETS
 
 CLIENT_ID = "7b0c9d3e-52b4-4c8b-9a54-0f6e2a8d1c11"
-NAMESPACE_ID = "/subscriptions/s/resourceGroups/r/providers/Microsoft.EventHub/namespaces/plant"
+NAMESPACE_ID = (
+    "/subscriptions/s/resourceGroups/r/providers/Microsoft.ServiceBus/namespaces/plant"
+)
 HERE = Path(__file__).parent
 
 ROUTE: dict[str, Any] = {
@@ -395,7 +399,172 @@ def test_a_routes_file_with_no_routes_is_named(content: bytes, tmp_path: Path) -
     assert names_of(environment, tmp_path) == ["RELAY_ROUTES_FILE"]
 
 
+# Identities and clouds
+
+IDENTITY_ID = (
+    "/subscriptions/s/resourceGroups/r(1)/providers/Microsoft.ManagedIdentity"
+    "/userAssignedIdentities/relay-operations"
+)
+
+
+def test_an_identity_may_be_named_by_its_resource_id() -> None:
+    changes = {
+        "ANALYTICS__credential": "managedidentity",
+        "ANALYTICS__managedIdentityResourceId": IDENTITY_ID,
+        "DEAD_LETTERS__credential": "managedidentity",
+        "DEAD_LETTERS__managedIdentityResourceId": IDENTITY_ID,
+    }
+    told = read(GOOD | changes, HERE)
+
+    assert told.connections["ANALYTICS"].identity == ManagedIdentity("", IDENTITY_ID)
+    assert told.dead_letters.identity == ManagedIdentity("", IDENTITY_ID)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"ANALYTICS__managedIdentityResourceId": IDENTITY_ID}, "ANALYTICS__credential"),
+        (
+            {
+                "ANALYTICS__credential": "managedidentity",
+                "ANALYTICS__managedIdentityResourceId": "relay-operations",
+            },
+            "ANALYTICS__managedIdentityResourceId",
+        ),
+        (
+            {
+                "ANALYTICS__credential": "managedidentity",
+                "ANALYTICS__clientId": CLIENT_ID,
+                "ANALYTICS__managedIdentityResourceId": IDENTITY_ID,
+            },
+            "ANALYTICS__managedIdentityResourceId",
+        ),
+        ({"AzureWebJobsStorage__clientId": CLIENT_ID}, "AzureWebJobsStorage__credential"),
+        ({"ANALYTICS__network": "open"}, "ANALYTICS__network"),
+        ({"RELAY_CLOUD": "AzureGermanCloud"}, "RELAY_CLOUD"),
+        ({"RELAY_MANAGEMENT_URL": "https://management.example.com"}, "RELAY_MANAGEMENT_URL"),
+        ({"RELAY_MANAGEMENT_URL": "http://127.0.0.1:1"}, "RELAY_MANAGEMENT_URL"),
+        ({"RELAY_MANAGEMENT_URL": "https://127.0.0.1.example.com"}, "RELAY_MANAGEMENT_URL"),
+        (
+            {"ANALYTICS__resourceId": NAMESPACE_ID},
+            "ANALYTICS__resourceId",
+        ),
+        (
+            {"ANALYTICS__fullyQualifiedNamespace": "a.servicebus.usgovcloudapi.net"},
+            "ANALYTICS__fullyQualifiedNamespace",
+        ),
+    ],
+    ids=str,
+)
+def test_half_an_identity_and_the_wrong_cloud_are_named(
+    changes: dict[str, str], setting: str
+) -> None:
+    assert names_of(GOOD | changes) == [setting]
+
+
+def test_a_sovereign_cloud_is_one_setting() -> None:
+    environment = {
+        name: value.replace(".windows.net", ".usgovcloudapi.net")
+        for name, value in GOOD.items()
+    }
+    told = read(environment | {"RELAY_CLOUD": "AzureUSGovernment"}, HERE)
+
+    assert told.cloud.name == "AzureUSGovernment"
+    assert told.management_url == "https://management.usgovcloudapi.net"
+    assert set(names_of(environment)) == {
+        "INGRESS__fullyQualifiedNamespace",
+        "ANALYTICS__fullyQualifiedNamespace",
+        "DEAD_LETTERS__blobServiceUri",
+    }
+
+
+def test_a_public_namespace_is_one_that_says_so() -> None:
+    told = read(GOOD | {"INGRESS__network": "public"}, HERE)
+
+    assert told.ways_in.entities[0].connection.network is Network.PUBLIC
+    assert told.connections["ANALYTICS"].network is Network.PRIVATE
+
+
+@pytest.mark.parametrize(
+    ("changes", "uri"),
+    [
+        ({"AzureWebJobsStorage__accountName": "host"}, "https://host.blob.core.windows.net"),
+        ({"AzureWebJobsStorage__blobServiceUri": "https://h.example"}, "https://h.example"),
+    ],
+)
+def test_the_hosts_storage_is_known_where_it_is_by_identity(
+    changes: dict[str, str], uri: str
+) -> None:
+    host = read(GOOD | changes, HERE).host_storage
+
+    assert host is not None
+    assert host.service_uri == uri
+    assert host.resource_id == ""
+    assert read(GOOD, HERE).host_storage is None
+
+
+def test_the_hosts_storage_may_say_its_resource_id() -> None:
+    changes = {
+        "AzureWebJobsStorage__accountName": "host",
+        "AzureWebJobsStorage__resourceId": NAMESPACE_ID,
+    }
+    host = read(GOOD | changes, HERE).host_storage
+
+    assert host is not None
+    assert host.resource_id == NAMESPACE_ID
+
+
 # Nothing secret gets in or out
+
+INSIGHTS = {"APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=7b0c;Ingestion=x"}
+BY_IDENTITY = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
+
+
+@pytest.mark.parametrize("told", [None, "", "ClientId=7b0c", "Authorization=Key"])
+def test_telemetry_goes_by_identity_or_not_at_all(told: str | None) -> None:
+    assert names_of(GOOD | INSIGHTS | ({} if told is None else {BY_IDENTITY: told})) == [
+        BY_IDENTITY
+    ]
+
+
+@pytest.mark.parametrize("told", ["Authorization=AAD", "ClientId=7b0c;Authorization=AAD"])
+def test_the_address_of_telemetry_is_the_one_exception(told: str) -> None:
+    assert read(GOOD | INSIGHTS | {BY_IDENTITY: told}, HERE).warnings == ()
+
+
+def test_emulators_count_in_development_only_and_with_a_warning() -> None:
+    emulators = GOOD | {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+    told = read(emulators | {"AZURE_FUNCTIONS_ENVIRONMENT": "Development"}, HERE)
+
+    assert [warning.setting for warning in told.warnings] == ["AzureWebJobsStorage"]
+    assert "AzureWebJobsStorage__blobServiceUri" in told.warnings[0].remedy
+    assert names_of(emulators) == ["AzureWebJobsStorage"]
+    assert names_of(emulators | {"AZURE_FUNCTIONS_ENVIRONMENT": "Production"}) == [
+        "AzureWebJobsStorage"
+    ]
+
+
+def test_in_development_a_real_key_is_a_secret_too() -> None:
+    environment = GOOD | {
+        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+        "AzureWebJobsStorage": SECRETS["a storage connection string"],
+    }
+
+    assert names_of(environment) == ["AzureWebJobsStorage"]
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
+def test_a_secret_in_host_json_is_found_and_never_shown(secret: str, tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text(json.dumps({"extensions": {"x": secret}}))
+    (problem,) = problems_of(GOOD, tmp_path)
+
+    assert problem.setting == "host.json"
+    assert_hidden(secret, str(problem))
+
+
+def test_the_projects_own_host_json_holds_none() -> None:
+    assert read(GOOD, HERE.parents[1]).warnings == ()
+
 
 VICTIMS = [*GOOD, "RELAY_ROUTES_FILE", "RELAY_CA_FILE", "ANALYTICS", "ANALYTICS__clientId"]
 

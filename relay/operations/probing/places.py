@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Final
 
 from relay.refusals import EVENT_HUBS_RECEIVER, SERVICE_BUS_RECEIVER, Resource
+from relay.resources import resource_of
 from relay.routing import Destination
 from relay.routing import Kind as DestinationKind
 from relay.settings import Connection
-from relay.sinks.resource import resource_of
 
 HOW: Final = (
     "hub:CONNECTION/HUB/CONSUMER-GROUP, queue:CONNECTION/QUEUE or "

@@ -10,11 +10,11 @@ from azure.eventhub import TransportType
 from azure.eventhub.aio import EventHubProducerClient
 
 from relay.failures import DeliveryError
+from relay.resources import resource_of
 from relay.routing import Destination, Kind
 from relay.settings import Connection, Transport
 from relay.sinks.errors import translated
 from relay.sinks.event_hub import message
-from relay.sinks.resource import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
