@@ -11,6 +11,7 @@ from typing import Final
 import typer
 
 from relay.operations import dead_letters, doctor, probe, roles, routes, security_report
+from relay.operations.service_tags import commands as service_tags
 
 app: Final = typer.Typer(
     name="python -m relay", no_args_is_help=True, pretty_exceptions_enable=False
@@ -28,3 +29,4 @@ app.command("routes")(routes.command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("probe")(probe.command)
 app.command("security-report")(security_report.command)
+app.add_typer(service_tags.app, name="service-tags")
