@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from relay.identity import Identity
 from relay.operations.console import (
     TROUBLE,
     AsJson,
@@ -19,6 +22,7 @@ from relay.operations.console import (
     say_json,
 )
 from relay.operations.service_tags.comparing import Comparison, Side, compare, read_side
+from relay.operations.service_tags.discovery import MANAGEMENT, DiscoveryError, discover
 from relay.operations.service_tags.formats import FORMATS, as_json
 from relay.operations.service_tags.grace import GRACE, Sightings, read_sightings
 from relay.operations.service_tags.rules import TooManyRulesError, make_rules
@@ -26,6 +30,7 @@ from relay.operations.service_tags.tags import (
     DIGITAL_TWINS,
     Selection,
     ServiceTagsError,
+    TagList,
     read_tags,
 )
 from relay.operations.service_tags.targets import TARGETS
@@ -99,13 +104,51 @@ def rules(
     except TooManyRulesError as error:
         give_up(str(error), as_json=is_json, code=TROUBLE)
     if state is not None:
-        _keep(state, seen, as_json=is_json)
+        _put(state, seen.write(), as_json=is_json)
     if is_json:
         say_json(as_json(made))
         return
     typer.echo(FORMATS[written.value](made), nl=False)
     for warning in made.warnings:
         err().print(warning, markup=False, style="yellow")
+
+
+@app.command("fetch")
+def fetch(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the list.")],
+    *,
+    subscription: Annotated[str, typer.Option(help="Any that the identity may read.")],
+    location: Annotated[
+        str, typer.Option(help="An Azure region; it chooses the version of the list.")
+    ],
+    client_id: Annotated[str, typer.Option(help="Of a user-assigned identity.")] = "",
+    management: Annotated[
+        str, typer.Option(help="The address of Azure Resource Manager.")
+    ] = MANAGEMENT,
+    ca_file: Annotated[str | None, typer.Option(help="Authorities to trust instead.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the Discovery API for the list by managed identity; it holds no regions.
+
+    From a desk, `az network list-service-tags --location westeurope` prints the same.
+    """
+
+    async def ask() -> tuple[TagList, dict[str, Any]]:
+        async with Identity(client_id) as identity:
+            return await discover(
+                identity, subscription, location, management=management, ca_file=ca_file
+            )
+
+    try:
+        found, written = asyncio.run(ask())
+    except DiscoveryError as error:
+        give_up(str(error), as_json=as_json, code=TROUBLE)
+    _put(file, json.dumps(written), as_json=as_json)
+    told = {"file": str(file), "cloud": found.cloud, "changeNumber": found.change_number}
+    if as_json:
+        say_json(told)
+    else:
+        out().print(f"{file}: {len(found.tags)} tags of {found.cloud}")
 
 
 @app.command("diff")
@@ -187,14 +230,14 @@ def _seen(state: Path | None, selection: Selection, grace: int, *, as_json: bool
         give_up(f"{state}: {error}", as_json=as_json)
 
 
-def _keep(state: Path, seen: Sightings, *, as_json: bool) -> None:
+def _put(file: Path, text: str, *, as_json: bool) -> None:
     """Write beside, then put in place: half a memory would end every grace at once."""
-    beside = state.with_name(f"{state.name}.new")
+    beside = file.with_name(f"{file.name}.new")
     try:
-        beside.write_text(f"{seen.write()}\n", "utf-8")
-        beside.replace(state)
+        beside.write_text(f"{text}\n", "utf-8")
+        beside.replace(file)
     except OSError as error:
-        give_up(f"can't write {state}: {error.strerror}", as_json=as_json)
+        give_up(f"can't write {file}: {error.strerror}", as_json=as_json)
 
 
 def _read(file: Path, *, as_json: bool) -> str:
