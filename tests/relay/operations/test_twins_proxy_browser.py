@@ -1,0 +1,198 @@
+"""The proxy, used from pages in a real browser: what CORS allows is the browser's to say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from playwright.async_api import Browser, Page
+
+from lab.serving import HttpServer
+from relay.operations.twins_proxy import TwinsProxy
+from tests.browser import a_browser
+from tests.relay.operations.twins_world import VERSION, Request, World, a_proxy, a_world
+
+# One browser for all of them, hence one event loop and one process.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("browser")]
+
+FETCH = """async ([url, options]) => {
+    try {
+        const reply = await fetch(url, options);
+        const headers = Object.fromEntries(reply.headers);
+        return {status: reply.status, headers, body: await reply.text()};
+    } catch (error) {
+        return {failed: error.message};
+    }
+}"""
+
+
+@dataclass
+class Stage:
+    """The proxy behind a server, a page whose origin it allows, and one whose it does not."""
+
+    world: World
+    url: str
+    browser: Browser
+    friend: Page
+    stranger: Page
+
+    async def fetch(
+        self, page: Page, path: str, method: str = "GET", who: str = "owner", **more: Any
+    ) -> dict[str, Any]:
+        headers = {
+            "Authorization": f"Bearer {self.world.token(who)}",
+            **more.pop("headers", {}),
+        }
+        options = {"method": method, "headers": headers, **more}
+        found: dict[str, Any] = await page.evaluate(FETCH, [self.url + path, options])
+        return found
+
+
+def serving(proxy: TwinsProxy) -> web.Application:
+    async def answer(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        url = f"http://{request.host}{request.raw_path}"
+        given = Request(request.method, url, headers, await request.read())
+        answered = await proxy.answer(given)
+        return web.Response(
+            status=answered.status, headers=dict(answered.headers), body=answered.body
+        )
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    return app
+
+
+def a_site() -> web.Application:
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(
+            text="<!doctype html><title>twins</title>", content_type="text/html"
+        )
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    return app
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with a_browser() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(browser: Browser, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as running:
+        world = await running.enter_async_context(a_world(tmp_path))
+        sites = [HttpServer("a site", a_site()), HttpServer("another site", a_site())]
+        for site in sites:
+            await site.start()
+            running.push_async_callback(site.stop)
+        proxy = await running.enter_async_context(a_proxy(world, {sites[0].url}))
+        front = HttpServer("the proxy", serving(proxy))
+        await front.start()
+        running.push_async_callback(front.stop)
+        context = await browser.new_context()
+        running.push_async_callback(context.close)
+        pages = [await context.new_page() for _ in sites]
+        for page, site in zip(pages, sites, strict=True):
+            await page.goto(site.url)
+        yield Stage(world, front.url, browser, *pages)
+
+
+TWIN = f"/api/twins/digitaltwins/pump-17?{VERSION}"
+
+
+async def test_a_page_reads_and_changes_a_twin(stage: Stage) -> None:
+    read = await stage.fetch(stage.friend, TWIN)
+    patched = await stage.fetch(
+        stage.friend,
+        TWIN,
+        "PATCH",
+        body='[{"op": "replace", "path": "/pressure", "value": 5}]',
+        headers={
+            "Content-Type": "application/json-patch+json",
+            "If-Match": read["headers"]["etag"],
+        },
+    )
+
+    assert (read["status"], patched["status"]) == (200, 204)
+    assert '"pressure": 4' in read["body"]
+    assert stage.world.plane.twins["pump-17"]["pressure"] == 5
+
+
+async def test_a_page_reads_the_headers_of_a_query(stage: Stage) -> None:
+    found = await stage.fetch(
+        stage.friend,
+        f"/api/twins/query?{VERSION}",
+        "POST",
+        body='{"query": "SELECT * FROM digitaltwins"}',
+        headers={"Content-Type": "application/json", "max-items-per-page": "10"},
+    )
+
+    assert (found["status"], found["headers"]["query-charge"]) == (200, "2.75")
+    assert stage.world.plane.seen[-1]["max-items-per-page"] == "10"
+
+
+async def test_a_page_reads_why_it_was_refused(stage: Stage) -> None:
+    found = await stage.fetch(stage.friend, TWIN, who="stranger")
+
+    assert found["status"] == 403
+    assert "Azure Digital Twins Data Reader" in found["body"]
+
+
+async def test_a_page_of_another_origin_reads_nothing_and_its_request_goes_nowhere(
+    stage: Stage,
+) -> None:
+    found = await stage.fetch(stage.stranger, TWIN)
+
+    assert found == {"failed": "Failed to fetch"}
+    assert stage.world.plane.seen == []
+
+
+async def test_a_request_that_needs_no_preflight_goes_nowhere_either(stage: Stage) -> None:
+    """A form's POST is sent without asking; only the answer would be withheld."""
+    found: dict[str, Any] = await stage.stranger.evaluate(
+        FETCH, [f"{stage.url}/api/twins/query?{VERSION}", {"method": "POST", "body": "x"}]
+    )
+
+    assert found == {"failed": "Failed to fetch"}
+    assert stage.world.plane.seen == []
+
+
+async def test_a_header_that_does_not_pass_stops_the_browser(stage: Stage) -> None:
+    found = await stage.fetch(stage.friend, TWIN, headers={"x-adt-host": "evil.example"})
+
+    assert found == {"failed": "Failed to fetch"}
+    assert stage.world.plane.seen == []
+
+
+async def test_no_cookie_goes_along(stage: Stage) -> None:
+    found = await stage.fetch(stage.friend, TWIN, credentials="include")
+
+    assert found == {"failed": "Failed to fetch"}
+
+
+async def test_without_the_proxy_the_browser_lets_no_page_in(stage: Stage) -> None:
+    """The data plane answers no preflight: this is what the proxy is for."""
+    context = await stage.browser.new_context(ignore_https_errors=True)
+    page = await context.new_page()
+    await page.goto(stage.friend.url)
+    found: dict[str, Any] = await page.evaluate(
+        FETCH,
+        [
+            f"{stage.world.plane.url}/digitaltwins/pump-17?{VERSION}",
+            {"headers": {"Authorization": f"Bearer {stage.world.token('owner')}"}},
+        ],
+    )
+
+    await context.close()
+
+    assert found == {"failed": "Failed to fetch"}
+    assert [each.get("authorization") for each in stage.world.plane.seen] == [None]
