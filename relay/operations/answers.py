@@ -22,6 +22,14 @@ class Answer:
     body: bytes = b""
 
 
+def in_json(
+    value: Mapping[str, Any], headers: Mapping[str, str] | None = None, status: int = 200
+) -> Answer:
+    """Return an object as JSON."""
+    body = json.dumps(value).encode()
+    return Answer(status, {**(headers or {}), "Content-Type": "application/json"}, body)
+
+
 def problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any
 ) -> Answer:

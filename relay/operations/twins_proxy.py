@@ -11,7 +11,6 @@ import asyncio
 import json
 import re
 import ssl
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -23,7 +22,9 @@ from yarl import URL
 from relay.operations.answers import Answer, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+
+    from relay.settings import TwinsInstance
 
 METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 SENT: Final = (
@@ -55,7 +56,6 @@ _PATH: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/%-]+")
 _QUERY: Final = re.compile(r"[!-~]*")
 _HIDDEN: Final = frozenset({"code", "clientid"})
 """Query parameters by which the Functions host is shown a key: they end here."""
-_PREFIX: Final = "/api/twins/"
 _REMEMBERED: Final = 600
 """Seconds for which a browser need not ask again; some browsers cap it at that or below."""
 _PATIENCE: Final = 100.0
@@ -84,19 +84,6 @@ class Request(Protocol):
         """Return the body."""
 
 
-@dataclass(frozen=True, slots=True)
-class TwinsInstance:
-    """Where the proxy leads, and for whose pages.
-
-    Attributes:
-        address: of the instance, such as `https://plant.api.weu.digitaltwins.azure.net`.
-        origins: of the pages that may use it, such as `https://explorer.example.com`.
-    """
-
-    address: str
-    origins: Collection[str]
-
-
 class _RefusedError(Exception):
     """A request that goes no further, and what it is answered."""
 
@@ -106,17 +93,23 @@ class _RefusedError(Exception):
 
 
 class TwinsProxy:
-    """Answers requests under `/api/twins/`.
+    """Answers requests under `/api/twins/`, or where an app of several relays has it.
 
     Args:
         instance: where it leads, and for whom.
+        base: how the paths of its own begin.
         ca_file: authorities to trust instead of the public ones.
         largest: the bytes that an answer may have: the host hands over whole bodies only.
     """
 
     def __init__(
-        self, instance: TwinsInstance, ca_file: str | None = None, largest: int = _LARGEST
+        self,
+        instance: TwinsInstance,
+        base: str = "/api/twins/",
+        ca_file: str | None = None,
+        largest: int = _LARGEST,
     ) -> None:
+        self._base = base
         self._instance = instance
         self._host = urlsplit(instance.address).hostname or ""
         self._ca_file = ca_file
@@ -144,7 +137,7 @@ class TwinsProxy:
 
     async def _forward(self, request: Request) -> Answer:
         try:
-            target = _checked(self._instance.address, request)
+            target = _checked(self._instance.address, self._base, request)
             return await self._ask(target, request)
         except _RefusedError as refused:
             return refused.answer
@@ -237,7 +230,7 @@ def _varied(answer: Answer) -> Answer:
     return Answer(answer.status, headers, answer.body)
 
 
-def _checked(address: str, request: Request) -> URL:
+def _checked(address: str, base: str, request: Request) -> URL:
     """Return where a request goes.
 
     Raises:
@@ -258,20 +251,20 @@ def _checked(address: str, request: Request) -> URL:
         )
         raise _RefusedError(problem(401, detail, {"WWW-Authenticate": "Bearer"}))
     try:
-        return _target(address, request.url)
+        return _target(address, base, request.url)
     except ValueError as error:
         raise _RefusedError(problem(HTTPStatus.BAD_REQUEST, str(error))) from error
 
 
-def _target(address: str, url: str) -> URL:
+def _target(address: str, base: str, url: str) -> URL:
     """Return where a request goes: the instance's host, always, and the caller's path.
 
     Raises:
         ValueError: the path is none of the data plane, or the version is missing.
     """
     parts = urlsplit(url)
-    path = parts.path[len(_PREFIX) :]
-    if not parts.path.lower().startswith(_PREFIX) or not _is_plain(path):
+    path = parts.path[len(base) :]
+    if not parts.path.lower().startswith(base) or not _is_plain(path):
         areas = ", ".join(sorted(_AREAS))
         raise ValueError(f"no such path in the data plane; it begins with one of: {areas}")
     if not _QUERY.fullmatch(parts.query):

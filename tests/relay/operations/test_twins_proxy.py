@@ -216,7 +216,9 @@ async def test_a_path_outside_the_data_plane_goes_nowhere(
 def test_whatever_the_path_the_host_is_the_configured_one(path: str, query: str) -> None:
     """A token must reach nobody else."""
     try:
-        found = _target("https://plant.example", f"https://x/api/twins/{path}?{query}")
+        found = _target(
+            "https://plant.example", "/api/twins/", f"https://x/api/twins/{path}?{query}"
+        )
     except ValueError:
         return
     assert str(found.origin()) == "https://plant.example"

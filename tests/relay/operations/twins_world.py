@@ -11,7 +11,8 @@ from pathlib import Path
 from lab.certificates import issue
 from lab.identity import RESOURCE_GROUP, Directory
 from lab.twins_data_plane import TwinsDataPlane
-from relay.operations.twins_proxy import TwinsInstance, TwinsProxy
+from relay.operations.twins_proxy import TwinsProxy
+from relay.settings import TwinsInstance
 
 INSTANCE = f"{RESOURCE_GROUP}/providers/Microsoft.DigitalTwins/digitalTwinsInstances/plant"
 OWNER = "bcd981a7-7f74-457b-83e1-cceb9e632ffe"
@@ -63,7 +64,9 @@ async def a_world(directory: Path) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def a_proxy(world: World, origins: set[str], **options: int) -> AsyncIterator[TwinsProxy]:
-    proxy = TwinsProxy(TwinsInstance(world.plane.url, origins), world.ca_file, **options)
+    proxy = TwinsProxy(
+        TwinsInstance(world.plane.url, frozenset(origins)), ca_file=world.ca_file, **options
+    )
     try:
         yield proxy
     finally:
