@@ -1,4 +1,4 @@
-"""The proxy, used from pages in a real browser: what CORS allows is the browser's to say."""
+"""The proxy in the real worker, used from pages in a real browser, which alone applies CORS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page
 
+from lab.functions_host import FunctionsHost
 from lab.serving import HttpServer
-from relay.operations.twins_proxy import TwinsProxy
 from tests.browser import a_browser
-from tests.relay.operations.twins_world import VERSION, Request, World, a_proxy, a_world
+from tests.lab.functions.hosting import Logs, MemorySource
+from tests.relay.operations.twins_world import VERSION, World, a_world
+from tests.test_function_app import example_settings
+
+APP = Path(__file__).parents[3]
 
 # One browser for all of them, hence one event loop and one process.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("browser")]
@@ -54,21 +58,6 @@ class Stage:
         return found
 
 
-def serving(proxy: TwinsProxy) -> web.Application:
-    async def answer(request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        url = f"http://{request.host}{request.raw_path}"
-        given = Request(request.method, url, headers, await request.read())
-        answered = await proxy.answer(given)
-        return web.Response(
-            status=answered.status, headers=dict(answered.headers), body=answered.body
-        )
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    return app
-
-
 def a_site() -> web.Application:
     async def page(_: web.Request) -> web.Response:
         return web.Response(
@@ -80,30 +69,44 @@ def a_site() -> web.Application:
     return app
 
 
+async def a_stage(directory: Path, running: AsyncExitStack) -> Stage:
+    """The app in the real worker, two sites, and a browser with a page of each."""
+    world = await running.enter_async_context(a_world(directory))
+    sites = [HttpServer("a site", a_site()), HttpServer("another site", a_site())]
+    for site in sites:
+        await site.start()
+        running.push_async_callback(site.stop)
+    settings = {
+        "TWINS_URL": world.plane.url,
+        "TWINS_ORIGINS": sites[0].url,
+        "RELAY_CA_FILE": world.ca_file,
+    }
+    host = FunctionsHost(
+        APP,
+        example_settings() | settings,
+        on_log=Logs(),
+        sources=lambda *_: MemorySource({}),
+    )
+    await running.enter_async_context(host)
+    browser = await running.enter_async_context(a_browser())
+    context = await browser.new_context()
+    pages = [await context.new_page() for _ in sites]
+    for page, site in zip(pages, sites, strict=True):
+        await page.goto(site.url)
+    return Stage(world, await host.listen(), browser, *pages)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as browser:
-        yield browser
+async def one_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as running:
+        yield await a_stage(tmp_path_factory.mktemp("twins"), running)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def stage(browser: Browser, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with AsyncExitStack() as running:
-        world = await running.enter_async_context(a_world(tmp_path))
-        sites = [HttpServer("a site", a_site()), HttpServer("another site", a_site())]
-        for site in sites:
-            await site.start()
-            running.push_async_callback(site.stop)
-        proxy = await running.enter_async_context(a_proxy(world, {sites[0].url}))
-        front = HttpServer("the proxy", serving(proxy))
-        await front.start()
-        running.push_async_callback(front.stop)
-        context = await browser.new_context()
-        running.push_async_callback(context.close)
-        pages = [await context.new_page() for _ in sites]
-        for page, site in zip(pages, sites, strict=True):
-            await page.goto(site.url)
-        yield Stage(world, front.url, browser, *pages)
+async def stage(one_stage: Stage) -> Stage:
+    """The one stage, as it was at first."""
+    one_stage.world.reset()
+    return one_stage
 
 
 TWIN = f"/api/twins/digitaltwins/pump-17?{VERSION}"

@@ -40,6 +40,11 @@ class World:
     plane: TwinsDataPlane
     ca_file: str
 
+    def reset(self) -> None:
+        """One twin, `pump-17`, and nothing that was seen."""
+        self.plane.twins = {"pump-17": {"$dtId": "pump-17", "pressure": 4}}
+        self.plane.seen.clear()
+
     def token(self, name: str, audience: str = AUDIENCE) -> str:
         return self.directory.issue(self.directory.principal(name), audience)
 
@@ -54,10 +59,11 @@ async def a_world(directory: Path) -> AsyncIterator[World]:
     people.grant(people.principal("reader").object_id, READER, INSTANCE)
     tls = issue(directory / "tls", ["127.0.0.1"])
     plane = TwinsDataPlane(people, tls, INSTANCE)
-    plane.twins["pump-17"] = {"$dtId": "pump-17", "pressure": 4}
+    world = World(people, plane, str(tls.ca_file))
+    world.reset()
     await plane.start()
     try:
-        yield World(people, plane, str(tls.ca_file))
+        yield world
     finally:
         await plane.stop()
 
