@@ -81,6 +81,13 @@ def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, text: str) -> No
     assert "local.settings.json: it holds no object 'Values'" in done.stderr
 
 
+def test_options_before_a_subcommand_are_not_dropped_unseen() -> None:
+    done = call("routes", "--json", "lint", settings=SETTINGS)
+
+    assert done.returncode == 2
+    assert "behind it: routes lint" in json.loads(done.stdout)["error"]
+
+
 def test_unusable_settings_are_all_said_with_exit_code_2() -> None:
     done = call("routes", "--json", settings={"RELAY_ROUTES": "[]"})
 
