@@ -102,7 +102,7 @@ class HttpApi:
     Args:
         base: how the paths of its own begin, such as `/api/`.
         resources: by method and pattern, such as `GET routes` or `GET dead-letters/{name}`.
-        identify: tells who calls by the request's headers, or raises `AccessError`.
+        identify: tells who sent a request, or raises `AccessError`.
         permit: lets a caller do something, or raises `AccessError`.
         observe: hears of requests that are refused.
         page: what a browser is shown in the place of `GET routes`.
@@ -112,7 +112,7 @@ class HttpApi:
         self,
         base: str,
         resources: Mapping[str, Resource],
-        identify: Callable[[Mapping[str, str]], Awaitable[Caller]],
+        identify: Callable[[Request], Awaitable[Caller]],
         permit: Callable[[Caller, Action], None],
         observe: Observer,
         page: Callable[[], Answer] | None = None,
@@ -152,7 +152,7 @@ class HttpApi:
             return self._page()
         found, name = self._find("GET" if method == "HEAD" else method, path)
         if found.action is not None:
-            caller = await self._identify(request.headers)
+            caller = await self._identify(request)
             self._permit(caller, found.action)
         query = _query(parts.query, found.query)
         body = _body(request) if method not in {"GET", "HEAD"} else {}
