@@ -20,18 +20,14 @@ from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
 from relay.operations.access import Authenticator
-from relay.operations.addresses import Gate
-from relay.operations.service_tags import ServiceTagsError, TagList, read_tags
-from relay.operations.service_tags.discovery import discover
-from relay.operations.service_tags.watch import Watch
-from relay.operations.twins_proxy import TwinsProxy
+from relay.operations.surface import Surface
 from relay.operations.webhook import Webhook
 from relay.outcomes import Outcomes
 from relay.redaction import redacted, tells_a_secret
 from relay.redrive import Redrive
 from relay.resending import Resender
 from relay.sending import NO_PATIENCE, Sender
-from relay.settings import Problem, SettingsError, read
+from relay.settings import read
 from relay.telemetry import RedactedRecord, Telemetry
 from relay.turns import InTurn
 from relay.twins_redrive import TwinsRedrive
@@ -45,12 +41,11 @@ if TYPE_CHECKING:
     from relay.ingress import Arrival
     from relay.observer import Observer
     from relay.operations.answers import Answer
-    from relay.operations.twins_proxy import Request as TwinsRequest
     from relay.operations.webhook import Request
     from relay.outcomes import Result
     from relay.routing import Destination, Route
     from relay.sending import Sink
-    from relay.settings import Container, ManagedIdentity, ServiceTags, Settings
+    from relay.settings import Container, ManagedIdentity, Settings
 
 
 _APP: Final = Path(__file__).resolve().parent.parent
@@ -67,6 +62,7 @@ class Relay:
         settings: the same as was given.
         health: how each route fares.
         by_hand: what an operator may do with dead letters.
+        surface: what may be called besides its triggers.
     """
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
@@ -98,39 +94,17 @@ class Relay:
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
         )
-        tags = _tags(settings.service_tags) if settings.service_tags else None
-        self._webhook = self._build_webhook(observe, tags)
-        self._watch = self._build_watch(observe, tags)
-        self._proxy = self._build_proxy()
+        self.surface = Surface(settings, self._identity, observe)
+        self._webhook = self._build_webhook(observe)
 
-    def _build_webhook(self, observe: Observer, tags: TagList | None) -> Webhook | None:
+    def _build_webhook(self, observe: Observer) -> Webhook | None:
         http = self.settings.ways_in.http
         if http is None:
             return None
         authenticator = Authenticator(http.access, ca_file=self.settings.ca_file)
         source = self.settings.event_grid_source
-        gate = _gate(self.settings.service_tags, tags)
+        gate = self.surface.gate
         return Webhook(http, source, authenticator.caller, self._settle, observe, _now, gate)
-
-    def _build_proxy(self) -> TwinsProxy | None:
-        instance, own = self.settings.twins, self.settings.path
-        if instance is None:
-            return None
-        return TwinsProxy(instance, f"/api/{own}twins/", self.settings.ca_file)
-
-    def _build_watch(self, observe: Observer, tags: TagList | None) -> Watch | None:
-        told, ca_file = self.settings.service_tags, self.settings.ca_file
-        if told is None or tags is None or not told.subscription:
-            return None
-        identity = self._identity(told.client_id)
-
-        async def ask() -> TagList:
-            found, _ = await discover(
-                identity, told.subscription, told.location, ca_file=ca_file
-            )
-            return found
-
-        return Watch(tags, ask, observe)
 
     def _build_sinks(self) -> dict[str, Sink]:
         """Make a sink for each route; routes that send alike to one destination share it."""
@@ -190,27 +164,6 @@ class Relay:
             raise LookupError("INGRESS_HTTP is not set")
         return await self._webhook.answer(request)
 
-    async def from_page(self, request: TwinsRequest) -> Answer:
-        """Answer a page in a browser that asks for Azure Digital Twins.
-
-        Raises:
-            LookupError: the settings lead nowhere.
-        """
-        if self._proxy is None:
-            raise LookupError("TWINS_URL is not set")
-        return await self._proxy.answer(request)
-
-    async def watch_service_tags(self) -> None:
-        """Look whether the addresses changed that the rules were made of.
-
-        Raises:
-            LookupError: the settings don't say where to look.
-            DiscoveryError: there is no list of today.
-        """
-        if self._watch is None:
-            raise LookupError("SERVICE_TAGS_SUBSCRIPTION is not set")
-        await self._watch.look()
-
     async def settle(self, events: Sequence[Event | bytes | str]) -> list[Result]:
         """Settle events that another part of the app has.
 
@@ -260,8 +213,7 @@ class Relay:
         await self._dead_letters.close()
         for letters in self._twins:
             await letters.close()
-        if self._proxy is not None:
-            await self._proxy.close()
+        await self.surface.close()
         for identity in self._identities.values():
             await identity.close()
 
@@ -316,34 +268,6 @@ def answered[**Arguments, Result](
             raise RuntimeError(f"the invocation was ended by {error!r}") from error
 
     return answering
-
-
-def _tags(told: ServiceTags) -> TagList:
-    """Read the list of addresses.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    try:
-        return read_tags(told.file.read_text("utf-8-sig"))
-    except (OSError, ValueError, ServiceTagsError) as error:
-        remedy = "Download it anew: Microsoft's download id is 56519"
-        raise SettingsError([Problem("SERVICE_TAGS_FILE", str(error), remedy)]) from error
-
-
-def _gate(told: ServiceTags | None, tags: TagList | None) -> Gate | None:
-    """Return what lets in a service's addresses only, where one is named.
-
-    Raises:
-        SettingsError: the list does not have it.
-    """
-    if told is None or tags is None or not told.gate:
-        return None
-    try:
-        return Gate(tags.select(told.gate).networks, told.proxies)
-    except ServiceTagsError as error:
-        problem = Problem("INGRESS_HTTP_SERVICE_TAG", str(error), "Name one that is in it")
-        raise SettingsError([problem]) from error
 
 
 def _but_deliveries(observe: Observer) -> Observer:

@@ -149,7 +149,7 @@ def _twins(functions: func.Blueprint, relay: Relay) -> None:
     @answered
     async def twins(req: func.HttpRequest) -> func.HttpResponse:
         """Let a page in a browser reach Azure Digital Twins."""
-        return _response(await relay.from_page(req))
+        return _response(await relay.surface.from_page(req))
 
 
 def _service_tags(functions: func.Blueprint, relay: Relay) -> None:
@@ -158,7 +158,7 @@ def _service_tags(functions: func.Blueprint, relay: Relay) -> None:
     @answered
     async def service_tags(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host's
         """Look whether the addresses of Azure Digital Twins changed since the rules."""
-        await relay.watch_service_tags()
+        await relay.surface.watch_service_tags()
 
 
 def _response(answer: Answer) -> func.HttpResponse:

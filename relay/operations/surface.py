@@ -1,0 +1,109 @@
+"""What of a relay may be called besides its triggers, built as far as the settings open it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.operations.addresses import Gate
+from relay.operations.service_tags import ServiceTagsError, TagList, read_tags
+from relay.operations.service_tags.discovery import discover
+from relay.operations.service_tags.watch import Watch
+from relay.operations.twins_proxy import TwinsProxy
+from relay.settings import Problem, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relay.identity import Identity
+    from relay.observer import Observer
+    from relay.operations.answers import Answer
+    from relay.operations.twins_proxy import Request
+    from relay.settings import ServiceTags, Settings
+
+
+class Surface:
+    """The proxy for pages, the watch over addresses, and the gate of the webhook.
+
+    Args:
+        settings: what is open.
+        identity: gives the managed identity of a client id.
+        observe: hears what is found and what is refused.
+
+    Attributes:
+        gate: from which addresses the webhook may be called; `None` for all.
+
+    Raises:
+        SettingsError: the list of addresses is none, or lacks what is asked of it.
+    """
+
+    def __init__(
+        self, settings: Settings, identity: Callable[[str], Identity], observe: Observer
+    ) -> None:
+        told = settings.service_tags
+        tags = _tags(told) if told else None
+        self.gate = _gate(told, tags) if told and tags else None
+        self._watch = _watch(settings, identity, observe, tags) if tags else None
+        self._proxy = (
+            TwinsProxy(settings.twins, f"/api/{settings.path}twins/", settings.ca_file)
+            if settings.twins
+            else None
+        )
+
+    async def from_page(self, request: Request) -> Answer:
+        """Answer a page in a browser that asks for Azure Digital Twins.
+
+        Raises:
+            LookupError: the settings lead nowhere.
+        """
+        if self._proxy is None:
+            raise LookupError("TWINS_URL is not set")
+        return await self._proxy.answer(request)
+
+    async def watch_service_tags(self) -> None:
+        """Look whether the addresses changed that the rules were made of.
+
+        Raises:
+            LookupError: the settings don't say where to look.
+            DiscoveryError: there is no list of today.
+        """
+        if self._watch is None:
+            raise LookupError("SERVICE_TAGS_SUBSCRIPTION is not set")
+        await self._watch.look()
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        if self._proxy is not None:
+            await self._proxy.close()
+
+
+def _watch(
+    settings: Settings, identity: Callable[[str], Identity], observe: Observer, tags: TagList
+) -> Watch | None:
+    told, ca_file = settings.service_tags, settings.ca_file
+    if told is None or not told.subscription:
+        return None
+    asking = identity(told.client_id)
+
+    async def ask() -> TagList:
+        found, _ = await discover(asking, told.subscription, told.location, ca_file=ca_file)
+        return found
+
+    return Watch(tags, ask, observe)
+
+
+def _tags(told: ServiceTags) -> TagList:
+    try:
+        return read_tags(told.file.read_text("utf-8-sig"))
+    except (OSError, ValueError, ServiceTagsError) as error:
+        remedy = "Download it anew: Microsoft's download id is 56519"
+        raise SettingsError([Problem("SERVICE_TAGS_FILE", str(error), remedy)]) from error
+
+
+def _gate(told: ServiceTags, tags: TagList) -> Gate | None:
+    if not told.gate:
+        return None
+    try:
+        return Gate(tags.select(told.gate).networks, told.proxies)
+    except ServiceTagsError as error:
+        problem = Problem("INGRESS_HTTP_SERVICE_TAG", str(error), "Name one that is in it")
+        raise SettingsError([problem]) from error
