@@ -167,6 +167,8 @@ class HttpApi:
         }
         if not matches:
             raise NotThereError(f"there is nothing at {self._base}{path}")
+        # What is called so itself goes before what may be called anything.
+        matches = {key: name for key, name in matches.items() if not name} or matches
         for key, name in matches.items():
             if key.partition(" ")[0] == method:
                 return self._resources[key], name
@@ -200,6 +202,12 @@ def document(base: str) -> Answer:
     return in_json({**written, "servers": [{"url": base.rstrip("/")}]})
 
 
+def tagged(answer: Answer, told: Mapping[str, Any]) -> Answer:
+    """Let an answer's tag follow from what it tells, where not every difference is a change."""
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return replace(answer, headers={**answer.headers, "ETag": f'W/"{digest[:32]}"'})
+
+
 def _match(pattern: str, path: str) -> str | None:
     """Return the name that a path has where the pattern has `{name}`; `None`: no match."""
     before, has_name, after = pattern.partition("{name}")
@@ -225,6 +233,8 @@ def _query(written: str, known: frozenset[str]) -> dict[str, str]:
             raise BadRequestError(f"there is no parameter {name!r}: {may}")
         if name in found:
             raise BadRequestError(f"the parameter {name!r} stands there twice")
+        if not value:
+            raise BadRequestError(f"the parameter {name!r} has no value")
         found[name] = value
     return found
 

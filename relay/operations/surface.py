@@ -44,7 +44,7 @@ class Surface:
         self.gate = _gate(told, tags) if told and tags else None
         self._watch = _watch(settings, identity, observe, tags) if tags else None
         self._proxy = (
-            TwinsProxy(settings.twins, f"/api/{settings.path}twins/", settings.ca_file)
+            TwinsProxy(settings.twins, observe, f"/api/{settings.path}twins/", settings.ca_file)
             if settings.twins
             else None
         )

@@ -19,11 +19,13 @@ import aiohttp
 import jwt
 from yarl import URL
 
-from relay.operations.answers import Answer, problem
+from relay.observer import RequestRefused
+from relay.operations.answers import PROBLEM, Answer, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from relay.observer import Observer
     from relay.settings import TwinsInstance
 
 METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -97,6 +99,7 @@ class TwinsProxy:
 
     Args:
         instance: where it leads, and for whom.
+        observe: hears of requests that are refused.
         base: how the paths of its own begin.
         ca_file: authorities to trust instead of the public ones.
         largest: the bytes that an answer may have: the host hands over whole bodies only.
@@ -105,11 +108,13 @@ class TwinsProxy:
     def __init__(
         self,
         instance: TwinsInstance,
+        observe: Observer,
         base: str = "/api/twins/",
         ca_file: str | None = None,
         largest: int = _LARGEST,
     ) -> None:
         self._base = base
+        self._observe = observe
         self._instance = instance
         self._host = urlsplit(instance.address).hostname or ""
         self._ca_file = ca_file
@@ -118,6 +123,13 @@ class TwinsProxy:
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request; a page of an origin that is not allowed can't read the answer."""
+        answer = _varied(await self._answer(request))
+        if answer.headers.get("Content-Type") == PROBLEM:
+            detail = str(json.loads(answer.body)["detail"])
+            self._observe(RequestRefused(answer.status, f"twins: {detail}"))
+        return answer
+
+    async def _answer(self, request: Request) -> Answer:
         origin = request.headers.get("origin", "")
         if origin not in self._instance.origins:
             detail = (
@@ -125,10 +137,10 @@ class TwinsProxy:
                 if origin
                 else "this proxy is for pages in browsers: the header Origin is missing"
             )
-            return _varied(problem(HTTPStatus.FORBIDDEN, detail))
+            return problem(HTTPStatus.FORBIDDEN, detail)
         if request.method.upper() == "OPTIONS":
-            return _varied(_preflight(origin, request.headers))
-        return _varied(_shared(origin, await self._forward(request)))
+            return _preflight(origin, request.headers)
+        return _shared(origin, await self._forward(request))
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -138,7 +138,9 @@ async def ask_for_service_tags(door: Door) -> None:
 
 
 async def ask_for_a_twin(door: Door) -> None:
-    proxy = TwinsProxy(TwinsInstance(door.url, frozenset({PAGE})), ca_file=door.ca_file)
+    proxy = TwinsProxy(
+        TwinsInstance(door.url, frozenset({PAGE})), lambda _: None, ca_file=door.ca_file
+    )
     headers = {"origin": PAGE, "authorization": f"Bearer {TOKEN}"}
     url = f"https://relay/api/twins/models?{VERSION}"
     answer = await proxy.answer(Request("GET", url, headers))

@@ -155,7 +155,7 @@ async def test_what_is_not_there_is_not_found(path: str) -> None:
     [
         ("/api/routes", "DELETE", "GET"),
         ("/api/letters/x", "PUT", "GET"),
-        ("/api/letters/redrive", "PUT", "GET, POST"),
+        ("/api/letters/redrive", "GET", "POST"),
         ("/api/routes/x/redrive", "GET", "POST"),
     ],
 )
@@ -183,6 +183,7 @@ async def test_a_name_is_read_as_it_was_meant() -> None:
         ("/api/letters?bottom=1", "there is no parameter 'bottom': it takes id, top"),
         ("/api/letters?top=1&top=2", "the parameter 'top' stands there twice"),
         ("/api/letters/x?top=1", "it takes none"),
+        ("/api/letters?top=", "the parameter 'top' has no value"),
     ],
 )
 async def test_a_parameter_that_means_nothing_is_named(path: str, words: str) -> None:

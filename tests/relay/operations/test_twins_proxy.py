@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from relay.observer import RequestRefused
 from relay.operations.twins_proxy import RETURNED, SENT, TwinsProxy, _target
 from tests.relay.operations.twins_world import (
     VERSION,
@@ -363,6 +364,18 @@ async def test_a_token_for_somebody_else_is_the_instances_to_refuse(
     answer = await proxy.answer(a_request(world, authorization=f"Bearer {token}"))
 
     assert answer.status == 401
+
+
+async def test_every_refusal_is_told(world: World, proxy: TwinsProxy) -> None:
+    await proxy.answer(a_request(world, origin="https://evil.example"))
+    await proxy.answer(a_request(world, authorization=""))
+    await proxy.answer(a_request(world, who="stranger"))
+    await proxy.answer(a_request(world))
+    told = [fact for fact in world.facts if isinstance(fact, RequestRefused)]
+
+    assert [fact.status for fact in told] == [403, 401, 403]
+    assert "https://evil.example" in told[0].detail
+    assert "refused the caller" in told[2].detail
 
 
 # Trouble

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.certificates import issue
 from lab.identity import RESOURCE_GROUP, Directory
 from lab.twins_data_plane import TwinsDataPlane
+from relay.observer import Fact
 from relay.operations.twins_proxy import TwinsProxy
 from relay.settings import TwinsInstance
 
@@ -39,6 +40,7 @@ class World:
     directory: Directory
     plane: TwinsDataPlane
     ca_file: str
+    facts: list[Fact] = field(default_factory=list)
 
     def reset(self) -> None:
         """One twin, `pump-17`, and nothing that was seen."""
@@ -71,7 +73,10 @@ async def a_world(directory: Path) -> AsyncIterator[World]:
 @asynccontextmanager
 async def a_proxy(world: World, origins: set[str], **options: int) -> AsyncIterator[TwinsProxy]:
     proxy = TwinsProxy(
-        TwinsInstance(world.plane.url, frozenset(origins)), ca_file=world.ca_file, **options
+        TwinsInstance(world.plane.url, frozenset(origins)),
+        world.facts.append,
+        ca_file=world.ca_file,
+        **options,
     )
     try:
         yield proxy
