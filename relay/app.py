@@ -20,6 +20,8 @@ from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
 from relay.operations.access import Authenticator
+from relay.operations.operating import Parts
+from relay.operations.route_report import report
 from relay.operations.surface import Surface
 from relay.operations.webhook import Webhook
 from relay.outcomes import Outcomes
@@ -94,8 +96,17 @@ class Relay:
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
         )
-        self.surface = Surface(settings, self._identity, observe)
+        self.surface = Surface(settings, self._identity, observe, self._parts())
         self._webhook = self._build_webhook(observe)
+
+    def _parts(self) -> Parts:
+        """Return what operators are shown and may do over HTTP."""
+        return Parts(
+            self.settings.routes,
+            self.by_hand,
+            lambda: report(self.settings.routes, self.health.routes, _now()),
+            self._dead_letters.shelves,
+        )
 
     def _build_webhook(self, observe: Observer) -> Webhook | None:
         http = self.settings.ways_in.http

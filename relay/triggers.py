@@ -35,6 +35,8 @@ def blueprint(relay: Relay) -> func.Blueprint:
         _event_grid(functions, relay)
     if ways_in.http is not None:
         _http(functions, relay)
+    if relay.settings.api is not None:
+        _operator(functions, relay)
     if relay.settings.twins is not None:
         _twins(functions, relay)
     if relay.settings.service_tags is not None and relay.settings.service_tags.subscription:
@@ -138,6 +140,24 @@ def _http(functions: func.Blueprint, relay: Relay) -> None:
     async def http(req: func.HttpRequest) -> func.HttpResponse:
         """Settle the events of a request."""
         return _response(await relay.from_http(req))
+
+
+def _operator(functions: func.Blueprint, relay: Relay) -> None:
+    _operated(functions, relay, "health", "health/{*rest}")
+    _operated(functions, relay, "routes", "routes/{*rest}")
+    _operated(functions, relay, "dead_letters", "dead-letters/{*rest}")
+    _operated(functions, relay, "doctor", "doctor")
+    _operated(functions, relay, "openapi", "openapi.json")
+
+
+def _operated(functions: func.Blueprint, relay: Relay, name: str, route: str) -> None:
+    # Every method gets here, so that a wrong one is told so. No key opens it: a token does.
+    @functions.function_name(_name(relay, name))
+    @functions.route(route=relay.settings.path + route, auth_level=func.AuthLevel.ANONYMOUS)
+    @answered
+    async def operated(req: func.HttpRequest) -> func.HttpResponse:
+        """Answer an operator."""
+        return _response(await relay.surface.from_operator(req))
 
 
 def _twins(functions: func.Blueprint, relay: Relay) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relay.operations.access import Authenticator
 from relay.operations.addresses import Gate
+from relay.operations.operating import Parts, build_api
 from relay.operations.service_tags import ServiceTagsError, TagList, read_tags
 from relay.operations.service_tags.discovery import discover
 from relay.operations.service_tags.watch import Watch
@@ -17,17 +19,20 @@ if TYPE_CHECKING:
     from relay.identity import Identity
     from relay.observer import Observer
     from relay.operations.answers import Answer
+    from relay.operations.http_api import HttpApi
+    from relay.operations.http_api import Request as ApiRequest
     from relay.operations.twins_proxy import Request
     from relay.settings import ServiceTags, Settings
 
 
 class Surface:
-    """The proxy for pages, the watch over addresses, and the gate of the webhook.
+    """The surface for operators, the proxy for pages, the watch over addresses, and the gate.
 
     Args:
         settings: what is open.
         identity: gives the managed identity of a client id.
         observe: hears what is found and what is refused.
+        parts: what operators are shown and may do.
 
     Attributes:
         gate: from which addresses the webhook may be called; `None` for all.
@@ -37,8 +42,13 @@ class Surface:
     """
 
     def __init__(
-        self, settings: Settings, identity: Callable[[str], Identity], observe: Observer
+        self,
+        settings: Settings,
+        identity: Callable[[str], Identity],
+        observe: Observer,
+        parts: Parts,
     ) -> None:
+        self._api = _api(settings, observe, parts)
         told = settings.service_tags
         tags = _tags(told) if told else None
         self.gate = _gate(told, tags) if told and tags else None
@@ -48,6 +58,16 @@ class Surface:
             if settings.twins
             else None
         )
+
+    async def from_operator(self, request: ApiRequest) -> Answer:
+        """Answer an operator.
+
+        Raises:
+            LookupError: the settings do not open the surface.
+        """
+        if self._api is None:
+            raise LookupError("RELAY_HTTP_API is not set")
+        return await self._api.answer(request)
 
     async def from_page(self, request: Request) -> Answer:
         """Answer a page in a browser that asks for Azure Digital Twins.
@@ -74,6 +94,14 @@ class Surface:
         """Let go of every connection."""
         if self._proxy is not None:
             await self._proxy.close()
+
+
+def _api(settings: Settings, observe: Observer, parts: Parts) -> HttpApi | None:
+    api = settings.api
+    if api is None:
+        return None
+    verify = Authenticator(api.access, ca_file=settings.ca_file).caller
+    return build_api(api, f"/api/{settings.path}", parts, verify, observe)
 
 
 def _watch(

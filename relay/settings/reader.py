@@ -88,6 +88,7 @@ _PLAIN: Final = (
     *INGRESS_SETTINGS,
     *OPERATIONS_SETTINGS,
     "DEAD_LETTERS_CONTAINER",
+    "DEAD_LETTERS_ENCRYPTION_SCOPE",
 )
 
 
@@ -381,7 +382,15 @@ class Reader:
             resource_id=self.resource_id(f"{DEAD_LETTERS}__resourceId"),
             identity_id=self.optional(f"{DEAD_LETTERS}__managedIdentityResourceId"),
             network=self._network(f"{DEAD_LETTERS}__network"),
+            encryption_scope=self._encryption_scope("DEAD_LETTERS_ENCRYPTION_SCOPE"),
         )
+
+    def _encryption_scope(self, name: str) -> str:
+        value = self.optional(name)
+        if value and not re.fullmatch(r"[A-Za-z0-9-]{3,63}", value):
+            remedy = "Give its name, which 'az storage account encryption-scope list' prints"
+            self.note(name, "it is no encryption scope's name", remedy)
+        return value
 
     def _container_name(self, name: str) -> str:
         value = self.required(name, "dead-letters")

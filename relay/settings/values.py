@@ -117,6 +117,7 @@ class Container:
         resource_id: the storage account's resource id, or `""`.
         identity_id: the resource id of a user-assigned identity, in place of the client id.
         network: whether its name must resolve to a private address.
+        encryption_scope: the account's scope to encrypt what is written with, or `""`.
     """
 
     service_uri: str
@@ -125,6 +126,7 @@ class Container:
     resource_id: str = ""
     identity_id: str = ""
     network: Network = Network.PRIVATE
+    encryption_scope: str = ""
 
     @property
     def identity(self) -> ManagedIdentity:

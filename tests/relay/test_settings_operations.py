@@ -190,3 +190,17 @@ def test_a_list_by_halves_stops_the_start(
     [found] = problems(here, file | settings)
 
     assert found.setting.startswith(name)
+
+
+def test_dead_letters_may_name_an_encryption_scope(here: Path) -> None:
+    scope = {"DEAD_LETTERS_ENCRYPTION_SCOPE": "twin-events"}
+
+    assert told(here, scope).dead_letters.encryption_scope == "twin-events"
+    assert told(here, {}).dead_letters.encryption_scope == ""
+
+
+@pytest.mark.parametrize("name", ["a b", "x", "a/b", "s" * 64])
+def test_what_is_no_encryption_scope_stops_the_start(here: Path, name: str) -> None:
+    [found] = problems(here, {"DEAD_LETTERS_ENCRYPTION_SCOPE": name})
+
+    assert "DEAD_LETTERS_ENCRYPTION_SCOPE" == found.setting

@@ -19,7 +19,8 @@ from lab.certificates import TlsFiles, issue
 from lab.identity import Directory, IdentityEndpoint
 from lab.plan import AMQPS_PORT, free_block
 from relay import sinks
-from relay.dead_letters.blobs import BlobDeadLetters
+from relay.dead_letters.blobs import Blobs
+from relay.dead_letters.store import BlobDeadLetters
 from relay.failures import DeliveryError
 from relay.filters import compile as compile_filter
 from relay.identity import Identity
@@ -117,10 +118,11 @@ def sending(
 
 async def keep_dead_letters(door: Door) -> None:
     async with Identity() as identity:
-        letters = BlobDeadLetters(Container(door.url, "letters"), identity, door.ca_file)
+        blobs = Blobs(Container(door.url, "letters"), identity, door.ca_file)
+        letters = BlobDeadLetters(blobs)
         try:
             with pytest.raises(DeliveryError):
-                await letters.lanes("r")
+                await letters.shelves()
         finally:
             await letters.close()
 
