@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[3]
 
 
-def completions(*words: str) -> list[str]:
-    """What bash would offer for the last word."""
+LINES = {
+    "twin-relay serv": "service-tags",
+    "twin-relay service-tags ru": "rules",
+    "twin-relay service-tags rules x --target ev": "event-hubs",
+}
+
+
+def completions(lines: Iterable[str]) -> list[str]:
+    """What bash would offer for the last word of each line, a line each."""
     path = f"{ROOT / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    script = f"""
-        source <(twin-relay --show-completion bash)
-        COMP_WORDS=({" ".join(words)})
-        COMP_CWORD={len(words) - 1}
-        _twin_relay_completion twin-relay
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
+    script = "source <(twin-relay --show-completion bash)\n" + "".join(
+        f"COMP_WORDS=({line}); COMP_CWORD={line.count(' ')}\n"
+        '_twin_relay_completion twin-relay; echo "${COMPREPLY[*]}"\n'
+        for line in lines
+    )
     done = subprocess.run(
         ["bash", "-euc", script],
         env={"PATH": path, "HOME": "/nowhere"},
@@ -30,19 +34,12 @@ def completions(*words: str) -> list[str]:
         text=True,
         check=True,
     )
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (("twin-relay", "serv"), "service-tags"),
-        (("twin-relay", "service-tags", "ru"), "rules"),
-        (("twin-relay", "service-tags", "rules", "x", "--target", "ev"), "event-hubs"),
-    ],
-)
-def test_bash_completes_a_word(words: tuple[str, ...], expected: str) -> None:
-    assert expected in completions(*words)
+def test_bash_completes_commands_and_values() -> None:
+    for offered, expected in zip(completions(LINES), LINES.values(), strict=True):
+        assert expected in offered.split()
 
 
 def test_the_command_runs_from_anywhere() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from lab.functions_host import FunctionsHost
 from lab.identity import Principal
@@ -67,11 +68,11 @@ class World:
         self.azure.control.grant("relay", SENDER, self.hub)
 
 
-@pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with AsyncExitStack() as running:
         azure = await running.enter_async_context(
-            LocalAzure(plant_plan(free_block()), tmp_path / "lab")
+            LocalAzure(plant_plan(free_block()), tmp_path_factory.mktemp("lab"))
         )
         settings = azure.settings("relay") | {
             "RELAY_ROUTES": json.dumps(ROUTES),
@@ -80,8 +81,9 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             "ACCESS_AUDIENCE": AUDIENCE,
             "ACCESS_AUTHORITY": azure.endpoint.url,
         }
+        environment = running.enter_context(pytest.MonkeyPatch.context())
         for name, value in azure.endpoint.settings("relay").items():
-            monkeypatch.setenv(name, value)
+            environment.setenv(name, value)
         hub = azure.namespace("analytics").scope("eventhubs", "telemetry")
         world = World(azure, settings, hub)
         host = FunctionsHost(APP, settings, on_log=Logs(), sources=lambda *_: MemorySource({}))
@@ -90,6 +92,8 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield world
 
 
+@pytest.mark.xdist_group("surface")
+@pytest.mark.asyncio(loop_scope="module")
 async def test_an_operator_sees_what_waits_and_redrives_it(world: World) -> None:
     await world.leave_behind(3)
     _, health = await world.ask("/api/health")
@@ -111,6 +115,8 @@ async def test_an_operator_sees_what_waits_and_redrives_it(world: World) -> None
     assert [route["name"] for route in told["routes"]] == ["everything"]
 
 
+@pytest.mark.xdist_group("surface")
+@pytest.mark.asyncio(loop_scope="module")
 async def test_who_lacks_the_role_is_refused_with_its_name(world: World) -> None:
     status, told = await world.ask(
         "/api/routes/everything/redrive", READER.value, method="POST"
