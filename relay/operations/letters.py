@@ -114,6 +114,11 @@ class Letters:
         if unknown := body.keys() - _ORDER:
             may = ", ".join(sorted(_ORDER))
             raise BadRequestError(f"there is no member {min(unknown)!r}: there are {may}")
+        if not body.keys() & _SELECTED:
+            detail = (
+                'say which, such as {"route": "alarms"}; {"fate": ["waiting", "held"]}: all'
+            )
+            raise BadRequestError(detail)
         to, out_of_order = body.get("to"), body.get("outOfOrder", False)
         if to is not None and not (isinstance(to, str) and to in self._routes):
             raise NotNowError(f"no route is called {to!r}")
@@ -142,8 +147,8 @@ def _mark(text: str) -> Mark:
 
 def _texts(name: str, value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, str) for each in values):
-        raise BadRequestError(f"{name} is a text or a list of texts")
+    if not values or not all(isinstance(each, str) for each in values):
+        raise BadRequestError(f"{name} is a text or a list of texts, of one at least")
     return values
 
 

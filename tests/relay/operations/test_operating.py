@@ -148,7 +148,7 @@ async def test_a_letter_that_was_redriven_since_is_not_there() -> None:
     office = Office()
     await office.desk.keep(1)
     [letter] = (await office.told("/api/dead-letters"))["value"]
-    await office.ask("/api/dead-letters/redrive", "POST")
+    await office.ask("/api/dead-letters/redrive", "POST", {"route": "hub"})
     answer = await office.ask(f"/api/dead-letters/{letter['id']}")
 
     assert answer.status == 404
@@ -229,7 +229,10 @@ async def test_what_would_break_the_order_is_a_conflict_that_says_how_to_mean_it
     [
         ({"rout": "hub"}, "there is no member 'rout'"),
         ({"route": 1}, "route is a text or a list of texts"),
-        ({"outOfOrder": "yes"}, "outOfOrder is true or false"),
+        ({"route": []}, "of one at least"),
+        ({}, "say which"),
+        ({"outOfOrder": True}, "say which"),
+        ({"route": "hub", "outOfOrder": "yes"}, "outOfOrder is true or false"),
         ({"since": ["1h", "2h"]}, "since is one time"),
         ({"reason": ["x"]}, "'x' is no reason"),
     ],
@@ -246,7 +249,7 @@ async def test_an_order_that_means_nothing_is_named(body: object, words: str) ->
 
 @pytest.mark.parametrize("to", ["nowhere", "", ["hub"], 1])
 async def test_letters_are_sent_by_a_route_that_there_is(to: object) -> None:
-    answer = await Office().ask("/api/dead-letters/redrive", "POST", {"to": to})
+    answer = await Office().ask("/api/dead-letters/redrive", "POST", {"route": "hub", "to": to})
 
     assert answer.status == 409
     assert "no route is called" in json.loads(answer.body)["detail"]
