@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from relay.operations.console import AsJson, SettingsFile, out, read_settings
 from relay.permissions import all_roles, manifest
@@ -25,7 +25,8 @@ def command(*, settings: SettingsFile = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(told, indent=2))
         return
     actions = all_roles(custom)
-    table = Table("role", "id", "actions")
+    columns = [Column(name, overflow="fold") for name in ("role", "id", "actions")]
+    table = Table(*columns)
     for role in told["appRoles"]:
         allowed = ", ".join(sorted(actions[role["value"]]))
         table.add_row(role["value"], role["id"], allowed)
