@@ -20,6 +20,7 @@ from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
 from relay.operations.access import Authenticator
+from relay.operations.examination import Examination
 from relay.operations.operating import Parts
 from relay.operations.route_report import report
 from relay.operations.surface import Surface
@@ -106,7 +107,12 @@ class Relay:
             self.by_hand,
             lambda: report(self.settings.routes, self.health.routes, _now()),
             self._dead_letters.shelves,
+            self._examine,
         )
+
+    async def _examine(self) -> dict[str, Any]:
+        """Run the doctor, with identities of its own."""
+        return (await Examination(self.settings).run()).as_json()
 
     def _build_webhook(self, observe: Observer) -> Webhook | None:
         http = self.settings.ways_in.http

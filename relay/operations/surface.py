@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from relay.operations.http_api import HttpApi
     from relay.operations.http_api import Request as ApiRequest
     from relay.operations.twins_proxy import Request
-    from relay.settings import ServiceTags, Settings
+    from relay.settings import ManagedIdentity, ServiceTags, Settings
 
 
 class Surface:
@@ -30,7 +30,7 @@ class Surface:
 
     Args:
         settings: what is open.
-        identity: gives the managed identity of a client id.
+        identity: gives one of the app's managed identities.
         observe: hears what is found and what is refused.
         parts: what operators are shown and may do.
 
@@ -44,7 +44,7 @@ class Surface:
     def __init__(
         self,
         settings: Settings,
-        identity: Callable[[str], Identity],
+        identity: Callable[[ManagedIdentity], Identity],
         observe: Observer,
         parts: Parts,
     ) -> None:
@@ -105,15 +105,25 @@ def _api(settings: Settings, observe: Observer, parts: Parts) -> HttpApi | None:
 
 
 def _watch(
-    settings: Settings, identity: Callable[[str], Identity], observe: Observer, tags: TagList
+    settings: Settings,
+    identity: Callable[[ManagedIdentity], Identity],
+    observe: Observer,
+    tags: TagList,
 ) -> Watch | None:
     told, ca_file = settings.service_tags, settings.ca_file
     if told is None or not told.subscription:
         return None
-    asking = identity(told.client_id)
+    asking = identity(told.identity)
 
     async def ask() -> TagList:
-        found, _ = await discover(asking, told.subscription, told.location, ca_file=ca_file)
+        found, _ = await discover(
+            asking,
+            told.subscription,
+            told.location,
+            management=settings.management_url,
+            audience=settings.cloud.management,
+            ca_file=ca_file,
+        )
         return found
 
     return Watch(tags, ask, observe)

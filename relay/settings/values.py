@@ -219,6 +219,11 @@ class ServiceTags:
     gate: str = ""
     proxies: int = 1
 
+    @property
+    def identity(self) -> ManagedIdentity:
+        """Who looks."""
+        return ManagedIdentity(self.client_id)
+
 
 @dataclass(frozen=True, slots=True)
 class HttpIngress:

@@ -383,9 +383,7 @@ async def test_a_storage_firewall_is_told_from_a_missing_role(
 
 async def test_what_is_written_names_the_encryption_scope(azure: LocalAzure) -> None:
     """Azurite encrypts nothing; what counts here is that every write asks for the scope."""
-    scoped = Container(
-        azure.storage.url, DEAD_LETTERS, encryption_scope="twin-events"
-    )
+    scoped = Container(azure.storage.url, DEAD_LETTERS, encryption_scope="twin-events")
     async with Identity() as identity:
         store = BlobDeadLetters(Blobs(scoped, identity, str(azure.tls.ca_file)))
         shelf = Keeping(store, "scoped", lambda _: asyncio.sleep(0))

@@ -127,6 +127,15 @@ async def test_who_lacks_the_role_is_refused_with_its_name(world: World) -> None
     assert (await world.ask("/api/routes"))[0] == 403
 
 
+@pytest.mark.xdist_group("surface")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_operator_runs_the_doctor(world: World) -> None:
+    status, told = await world.ask("/api/doctor", OPERATOR.value)
+
+    assert status == 200
+    assert {check["subject"] for check in told["checks"]}
+
+
 def test_a_list_of_addresses_that_is_none_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / "tags.json"
     file.write_text("{}")
