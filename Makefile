@@ -10,7 +10,7 @@ SET_UP := $(VENV)/.done
 AZURITE := lab/node_modules/.done
 CODE := relay lab bench examples tests function_app.py
 
-.PHONY: help demo faults diagnose documents conformance fuzz lab test check fix lock clean
+.PHONY: help demo faults diagnose documents conformance fuzz lab test check fix lock clean browser
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -36,7 +36,7 @@ fuzz: $(SET_UP) ## Feed the decoders a million inputs, for half an hour; INPUTS=
 lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the settings to use it
 	@$(BIN)/python -m lab up
 
-test: $(SET_UP) $(AZURITE) ## Run the tests
+test: $(SET_UP) $(AZURITE) browser ## Run the tests
 	@$(BIN)/python -m pytest -q -n 4 --dist loadgroup
 
 check: $(SET_UP) $(AZURITE) ## Check format, lint, types and tests; writes nothing
@@ -53,6 +53,15 @@ lock: $(SET_UP) ## Pin every requirement anew
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.13 --no-header \
 		--no-emit-index-url --no-emit-find-links requirements-dev.txt -o requirements-dev.lock
+
+# Without one, the tests that need it fail and say how to get it. Only root can install it.
+browser:
+	@if ! command -v "$${CHROMIUM:-chromium}" chromium-browser google-chrome >/dev/null \
+		&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium, in which the tests of pages run, about 60 s" >&2; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi
 
 clean: ## Remove what the other targets made
 	@rm -rf $(VENV) lab/node_modules .lab .mypy_cache .pytest_cache .ruff_cache .hypothesis

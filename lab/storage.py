@@ -81,6 +81,7 @@ class Storage:
         resource_id: its ARM id.
         azurite: the process behind it.
         server: where it listens.
+        encryption_scopes: those that writes asked for, by path.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Storage:
         account: str = "twinrelaylab",
     ) -> None:
         self.account = account
+        self.encryption_scopes: dict[str, str] = {}
         self.resource_id = storage_scope(account)
         self.azurite = Azurite(tls, account=account, state_dir=state_dir)
         self._directory = directory
@@ -263,6 +265,8 @@ class Storage:
 
     async def _forward(self, request: web.Request, body: bytes | None) -> web.StreamResponse:
         url = URL(self.azurite.url + request.rel_url.raw_path_qs, encoded=True)
+        if scope := request.headers.get("x-ms-encryption-scope"):
+            self.encryption_scopes[unquote(request.path)] = scope
         response: web.StreamResponse | None = None
         try:
             async with self._behind().request(

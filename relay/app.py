@@ -20,6 +20,10 @@ from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
 from relay.operations.access import Authenticator
+from relay.operations.examination import Examination
+from relay.operations.operating import Parts
+from relay.operations.route_report import report
+from relay.operations.surface import Surface
 from relay.operations.webhook import Webhook
 from relay.outcomes import Outcomes
 from relay.redaction import redacted, tells_a_secret
@@ -39,7 +43,8 @@ if TYPE_CHECKING:
     from relay.event import Event
     from relay.ingress import Arrival
     from relay.observer import Observer
-    from relay.operations.webhook import Answer, Request
+    from relay.operations.answers import Answer
+    from relay.operations.webhook import Request
     from relay.outcomes import Result
     from relay.routing import Destination, Route
     from relay.sending import Sink
@@ -60,6 +65,7 @@ class Relay:
         settings: the same as was given.
         health: how each route fares.
         by_hand: what an operator may do with dead letters.
+        surface: what may be called besides its triggers.
     """
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
@@ -91,7 +97,22 @@ class Relay:
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
         )
+        self.surface = Surface(settings, self._identity, observe, self._parts())
         self._webhook = self._build_webhook(observe)
+
+    def _parts(self) -> Parts:
+        """Return what operators are shown and may do over HTTP."""
+        return Parts(
+            self.settings.routes,
+            self.by_hand,
+            lambda: report(self.settings.routes, self.health.routes, _now()),
+            self._dead_letters.shelves,
+            self._examine,
+        )
+
+    async def _examine(self) -> dict[str, Any]:
+        """Run the doctor, with identities of its own."""
+        return (await Examination(self.settings).run()).as_json()
 
     def _build_webhook(self, observe: Observer) -> Webhook | None:
         http = self.settings.ways_in.http
@@ -99,7 +120,8 @@ class Relay:
             return None
         authenticator = Authenticator(http.access, ca_file=self.settings.ca_file)
         source = self.settings.event_grid_source
-        return Webhook(http, source, authenticator.caller, self._settle, observe, _now)
+        gate = self.surface.gate
+        return Webhook(http, source, authenticator.caller, self._settle, observe, _now, gate)
 
     def _build_sinks(self) -> dict[str, Sink]:
         """Make a sink for each route; routes that send alike to one destination share it."""
@@ -208,6 +230,7 @@ class Relay:
         await self._dead_letters.close()
         for letters in self._twins:
             await letters.close()
+        await self.surface.close()
         for identity in self._identities.values():
             await identity.close()
 

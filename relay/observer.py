@@ -84,6 +84,15 @@ class RequestRefused:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceTagsLooked:
+    """The ranges of a service were compared with those that the rules are made of."""
+
+    tag: str
+    added: Sequence[str]
+    removed: Sequence[str]
+
+
 type Fact = (
     Delivered
     | Failed
@@ -93,6 +102,7 @@ type Fact = (
     | Unreadable
     | Unrouted
     | RequestRefused
+    | ServiceTagsLooked
 )
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""

@@ -24,6 +24,7 @@ from relay.observer import (
     MalformedKept,
     Redriven,
     RequestRefused,
+    ServiceTagsLooked,
     Unreadable,
     Unrouted,
 )
@@ -49,6 +50,8 @@ OUTCOME: Final = "relay.outcome"
 ERROR_TYPE: Final = "error.type"
 STATUS: Final = "http.response.status_code"
 DESTINATION: Final = "messaging.destination.name"
+TAG: Final = "relay.service_tag.name"
+CHANGE: Final = "relay.service_tag.change"
 
 _log: Final = logging.getLogger("relay")
 
@@ -95,6 +98,12 @@ class Telemetry:
             "relay.route.healthy", description="1 while the route delivers, else 0"
         )
 
+        self._drift = meter.create_gauge(
+            "relay.service_tag.drift",
+            unit="{range}",
+            description="Ranges of addresses that changed since the rules were made",
+        )
+
     def __call__(self, fact: Fact) -> None:
         """Hear a fact."""
         match fact:
@@ -121,6 +130,8 @@ class Telemetry:
                 self._say(WARNING, "relay.request_refused", None, status=status, detail=detail)
             case Unrouted(count):
                 self._events.add(count, self._own | {OUTCOME: "unrouted"})
+            case ServiceTagsLooked(tag, added, removed):
+                self._service_tags(tag, added, removed)
 
     def route_state(self, health: RouteHealth) -> None:
         """Hear which state a route is in: at the beginning, and whenever it changes."""
@@ -190,6 +201,19 @@ class Telemetry:
             role_id=refusal.role_id,
             scope=refusal.scope,
             detail=error.detail,
+        )
+
+    def _service_tags(self, tag: str, added: Sequence[str], removed: Sequence[str]) -> None:
+        """A range that was added has no rule yet, and who calls from it is refused."""
+        self._drift.set(len(added), self._own | {TAG: tag, CHANGE: "added"})
+        self._drift.set(len(removed), self._own | {TAG: tag, CHANGE: "removed"})
+        self._say(
+            WARNING if added else INFO,
+            "relay.service_tags",
+            None,
+            tag=tag,
+            added=", ".join(added),
+            removed=", ".join(removed),
         )
 
     def _dead_lettered(self, route: Route, letters: Sequence[DeadLetter]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from relay.app import Relay
-    from relay.operations.webhook import Answer
+    from relay.operations.answers import Answer
     from relay.settings import ServiceBusIngress
 
     type Declare = Callable[[Any], Any]
@@ -35,6 +35,12 @@ def blueprint(relay: Relay) -> func.Blueprint:
         _event_grid(functions, relay)
     if ways_in.http is not None:
         _http(functions, relay)
+    if relay.settings.api is not None:
+        _operator(functions, relay)
+    if relay.settings.twins is not None:
+        _twins(functions, relay)
+    if relay.settings.service_tags is not None and relay.settings.service_tags.subscription:
+        _service_tags(functions, relay)
     _redrive(functions, relay)
     return functions
 
@@ -127,17 +133,52 @@ def _event_grid(functions: func.Blueprint, relay: Relay) -> None:
 
 
 def _http(functions: func.Blueprint, relay: Relay) -> None:
-    own = relay.settings.name.replace("_", "-")
-
     # Every method gets here, so that a wrong one is told so. No key opens it: a token does.
     @functions.function_name(_name(relay, "http"))
-    @functions.route(
-        route=f"{own}/events" if own else "events", auth_level=func.AuthLevel.ANONYMOUS
-    )
+    @functions.route(route=f"{relay.settings.path}events", auth_level=func.AuthLevel.ANONYMOUS)
     @answered
     async def http(req: func.HttpRequest) -> func.HttpResponse:
         """Settle the events of a request."""
         return _response(await relay.from_http(req))
+
+
+def _operator(functions: func.Blueprint, relay: Relay) -> None:
+    _operated(functions, relay, "health", "health/{*rest}")
+    _operated(functions, relay, "routes", "routes/{*rest}")
+    _operated(functions, relay, "dead_letters", "dead-letters/{*rest}")
+    _operated(functions, relay, "doctor", "doctor")
+    _operated(functions, relay, "openapi", "openapi.json")
+
+
+def _operated(functions: func.Blueprint, relay: Relay, name: str, route: str) -> None:
+    # Every method gets here, so that a wrong one is told so. No key opens it: a token does.
+    @functions.function_name(_name(relay, name))
+    @functions.route(route=relay.settings.path + route, auth_level=func.AuthLevel.ANONYMOUS)
+    @answered
+    async def operated(req: func.HttpRequest) -> func.HttpResponse:
+        """Answer an operator."""
+        return _response(await relay.surface.from_operator(req))
+
+
+def _twins(functions: func.Blueprint, relay: Relay) -> None:
+    # Every method gets here, a browser's OPTIONS among them. The caller's token opens it.
+    @functions.function_name(_name(relay, "twins"))
+    @functions.route(
+        route=relay.settings.path + "twins/{*path}", auth_level=func.AuthLevel.ANONYMOUS
+    )
+    @answered
+    async def twins(req: func.HttpRequest) -> func.HttpResponse:
+        """Let a page in a browser reach Azure Digital Twins."""
+        return _response(await relay.surface.from_page(req))
+
+
+def _service_tags(functions: func.Blueprint, relay: Relay) -> None:
+    @functions.function_name(_name(relay, "service_tags"))
+    @functions.timer_trigger(arg_name="timer", schedule="0 0 6 * * 2")
+    @answered
+    async def service_tags(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host's
+        """Look whether the addresses of Azure Digital Twins changed since the rules."""
+        await relay.surface.watch_service_tags()
 
 
 def _response(answer: Answer) -> func.HttpResponse:

@@ -15,6 +15,7 @@ import pytest
 from lab.functions.metadata import FOREVER, Function, RetryPolicy
 from lab.functions_host import FunctionsHost
 from tests.lab.functions.hosting import Logs, MemorySource
+from tests.relay.operations.tag_lists import a_list
 
 ROOT = Path(__file__).parents[1]
 PLACEHOLDERS = {
@@ -176,6 +177,23 @@ async def test_messages_come_as_bytes_from_where_the_settings_say(
 
     assert MESSAGES | declared == found["service_bus"].trigger
     assert found["service_bus"].retry is None
+
+
+def test_what_operators_may_call_is_there_when_its_settings_are(tmp_path: Path) -> None:
+    file = tmp_path / "tags.json"
+    file.write_text(json.dumps(a_list()))
+    settings = {
+        "TWINS_URL": "https://plant.api.weu.digitaltwins.azure.net",
+        "TWINS_ORIGINS": "https://explorer.example.com",
+        "SERVICE_TAGS_FILE": str(file),
+        "SERVICE_TAGS_SUBSCRIPTION": TENANT,
+        "SERVICE_TAGS_LOCATION": "westeurope",
+    }
+    functions = asyncio.run(index(settings))
+
+    assert functions["twins"].trigger["route"] == "twins/{*path}"
+    assert functions["twins"].trigger["authLevel"] == "ANONYMOUS"
+    assert functions["service_tags"].trigger["schedule"] == "0 0 6 * * 2"
 
 
 def test_events_come_in_batches_of_bytes_from_where_the_settings_say(

@@ -219,8 +219,16 @@ class Directory:
 
     # Tokens
 
-    def issue(self, principal: Principal, resource: str) -> str:
-        """Return a token of `principal` for `resource`, the audience exactly as asked."""
+    def issue(
+        self, principal: Principal, resource: str, app_roles: Collection[str] = ()
+    ) -> str:
+        """Return a token of `principal` for `resource`, the audience exactly as asked.
+
+        Args:
+            principal: whom it names.
+            resource: whom it is meant for.
+            app_roles: of the application that `resource` is, as assigned to the principal.
+        """
         now = int(self._clock() + self.clock_ahead)
         lifetime = int(self.token_lifetime.total_seconds())
         return self.key.sign(
@@ -240,6 +248,7 @@ class Directory:
                 "uti": f"{self._next_issued():x}",
                 "ver": "1.0",
                 "xms_mirid": principal.resource_id,
+                **({"roles": list(app_roles)} if app_roles else {}),
                 **self.forged,
             }
         )

@@ -1,4 +1,4 @@
-"""The data roles of Event Hubs, Service Bus and Blob, *Reader* and *Owner*, and their scopes.
+"""The data roles of the services, *Reader*, *Contributor* and *Owner*, and their scopes.
 
 The ids are those of Azure's built-in roles. The services keep apart: no Event Hubs role opens a
 Service Bus entity.
@@ -96,6 +96,17 @@ ROLES: Final = (
         "management/read",
         "management/write",
         "management/assign",
+    ),
+    _role(
+        "d57506d4-4c8d-48b1-8587-93c323f6a5a3",
+        "Azure Digital Twins Data Reader",
+        "digitaltwins/read",
+    ),
+    _role(
+        "bcd981a7-7f74-457b-83e1-cceb9e632ffe",
+        "Azure Digital Twins Data Owner",
+        "digitaltwins/read",
+        "digitaltwins/write",
     ),
 )
 

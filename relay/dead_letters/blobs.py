@@ -85,7 +85,11 @@ class Blobs:
         """Make a blob durable; an older one of that name is overwritten."""
         async with self._call():
             await self._open().upload_blob(
-                name, text, overwrite=True, content_settings=_CONTENT
+                name,
+                text,
+                overwrite=True,
+                content_settings=_CONTENT,
+                encryption_scope=self._container.encryption_scope or None,
             )
 
     async def prefixes(self, start: str, delimiter: str) -> list[str]:
@@ -170,6 +174,7 @@ class Blobs:
                     text,
                     overwrite=True,
                     content_settings=_CONTENT,
+                    encryption_scope=self._container.encryption_scope or None,
                     lease=lease,
                     etag=version,
                     match_condition=MatchConditions.IfNotModified,

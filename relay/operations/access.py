@@ -100,7 +100,8 @@ class Caller:
     Attributes:
         application: the client id of the application that asked for the token.
         object_id: of the service principal or the user.
-        roles: the app roles that it has.
+        roles: the app roles that it has, or that the user has.
+        scopes: what the application may do in a user's name.
         is_application: whether it calls in its own name, and not in a user's.
     """
 
@@ -108,9 +109,13 @@ class Caller:
     object_id: str
     roles: frozenset[str]
     is_application: bool = True
+    scopes: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        return f"application {self.application or '?'} (object id {self.object_id or '?'})"
+        application = f"application {self.application or '?'}"
+        if self.is_application:
+            return f"{application} (object id {self.object_id or '?'})"
+        return f"user {self.object_id or '?'} by {application}"
 
 
 class Authenticator:
@@ -249,11 +254,17 @@ def _key_id(token: str) -> str:
 def _caller(claims: Mapping[str, Any]) -> Caller:
     roles = claims.get("roles")
     named = [each for each in roles if isinstance(each, str)] if isinstance(roles, list) else []
+    application = str(claims.get("azp") or claims.get("appid") or "").lower()
+    if not application:
+        # So look ID tokens: they tell an application who signed in, and open nothing.
+        detail = "it is no access token: it does not say which application asked for it"
+        raise UnauthenticatedError(detail, "invalid_token")
     return Caller(
-        str(claims.get("azp") or claims.get("appid") or "").lower(),
+        application,
         str(claims.get("oid", "")),
         frozenset(named),
         is_application="scp" not in claims,
+        scopes=frozenset(str(claims.get("scp", "")).split()),
     )
 
 

@@ -10,21 +10,44 @@ from typing import Final
 
 import typer
 
-from relay.operations import dead_letters, doctor, probe, roles, routes, security_report
-
-app: Final = typer.Typer(
-    name="python -m relay", no_args_is_help=True, pretty_exceptions_enable=False
+from relay.operations import (
+    app_roles,
+    dead_letters,
+    doctor,
+    probe,
+    roles,
+    routes,
+    security_report,
 )
+from relay.operations.service_tags import commands as service_tags
 
 
-@app.callback()
 def relay() -> None:
     """See and mend what the function app of Twin Relay does."""
 
 
-app.command("doctor")(doctor.command)
-app.command("roles")(roles.command)
-app.command("routes")(routes.command)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.command("probe")(probe.command)
-app.command("security-report")(security_report.command)
+def build(*, completes: bool = False) -> typer.Typer:
+    """Gather the commands.
+
+    Args:
+        completes: whether shells are offered to complete them, which only one word lets them.
+    """
+    built = typer.Typer(
+        name="python -m relay",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=completes,
+    )
+    built.callback()(relay)
+    built.command("app-roles")(app_roles.command)
+    built.add_typer(dead_letters.app, name="dead-letters")
+    built.command("doctor")(doctor.command)
+    built.command("probe")(probe.command)
+    built.command("roles")(roles.command)
+    built.command("security-report")(security_report.command)
+    built.add_typer(routes.app, name="routes")
+    built.add_typer(service_tags.app, name="service-tags")
+    return built
+
+
+app: Final = build()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -21,6 +20,7 @@ from relay.ingress import Malformed
 from relay.ingress.http import UNDERSTOOD, NotUnderstoodError, from_http, mode_of
 from relay.observer import RequestRefused
 from relay.operations.access import AccessError, permit
+from relay.operations.answers import Answer, in_json, problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from relay.ingress import Arrival
     from relay.observer import Observer
     from relay.operations.access import Caller
+    from relay.operations.addresses import Gate
     from relay.outcomes import Result
     from relay.settings import HttpIngress
-
-PROBLEM: Final = "application/problem+json"
 
 _ALLOW: Final = "OPTIONS, POST"
 _LATER: Final = 30
@@ -58,15 +57,6 @@ class Request(Protocol):
         """Return the body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a request is answered."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
 class _RefusedError(Exception):
     """A request that is not taken, and what it is answered."""
 
@@ -87,6 +77,7 @@ class Webhook:
         settle: brings events to their end, or raises `UnsettledError`.
         observe: hears of requests that are refused.
         now: the time of day, in UTC.
+        gate: from which addresses it may be called; `None` for all.
     """
 
     def __init__(
@@ -97,6 +88,7 @@ class Webhook:
         settle: Callable[[Sequence[Arrival]], Awaitable[list[Result]]],
         observe: Observer,
         now: Callable[[], datetime],
+        gate: Gate | None = None,
     ) -> None:
         self._ingress = ingress
         self._source = source
@@ -104,6 +96,7 @@ class Webhook:
         self._settle = settle
         self._observe = observe
         self._now = now
+        self._gate = gate
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request; what could not be taken is told as a problem (RFC 9457)."""
@@ -115,6 +108,8 @@ class Webhook:
             return self._refuse(error.status, error.detail, error.headers)
 
     async def _answer(self, request: Request) -> Answer:
+        if self._gate is not None and not self._gate.lets_in(request.headers):
+            raise _RefusedError(403, "calls from this address are not taken")
         match request.method.upper():
             case "OPTIONS":
                 return self._consent(request.headers)
@@ -147,7 +142,7 @@ class Webhook:
             raise _RefusedError(411, "chunked bodies don't get here: send a Content-Length")
         code = _validation_code(headers, body)
         if code is not None:
-            return _json(200, {"validationResponse": code})
+            return in_json({"validationResponse": code})
         if headers.get("aeg-event-type", "").lower() in _FAREWELLS:
             return Answer(200)
         return await self._settled(from_http(headers, body, self._now(), self._source))
@@ -191,10 +186,8 @@ class Webhook:
     def _refuse(
         self, status: int, detail: str, headers: Mapping[str, str], public: str = ""
     ) -> Answer:
-        title = HTTPStatus(status).phrase
         self._observe(RequestRefused(status, detail))
-        problem = {"title": title, "status": status, "detail": public or detail}
-        return _json(status, problem, headers, PROBLEM)
+        return problem(status, public or detail, headers)
 
 
 def later(error: BaseException) -> tuple[int, int]:
@@ -229,13 +222,3 @@ def _validation_code(headers: Mapping[str, str], body: bytes) -> str | None:
     except (ValueError, KeyError, RecursionError):
         return None
     return code if isinstance(code, str) else None
-
-
-def _json(
-    status: int,
-    value: Mapping[str, object],
-    headers: Mapping[str, str] | None = None,
-    media_type: str = "application/json",
-) -> Answer:
-    body = json.dumps(value).encode()
-    return Answer(status, {**(headers or {}), "Content-Type": media_type}, body)

@@ -7,6 +7,7 @@ from relay.settings.reader import read
 from relay.settings.values import (
     SYSTEM_ASSIGNED,
     Access,
+    Api,
     Connection,
     Container,
     HttpIngress,
@@ -14,14 +15,17 @@ from relay.settings.values import (
     ManagedIdentity,
     Network,
     ServiceBusIngress,
+    ServiceTags,
     Settings,
     Transport,
+    TwinsInstance,
     WaysIn,
 )
 
 __all__ = [
     "SYSTEM_ASSIGNED",
     "Access",
+    "Api",
     "Connection",
     "Container",
     "HttpIngress",
@@ -30,9 +34,11 @@ __all__ = [
     "Network",
     "Problem",
     "ServiceBusIngress",
+    "ServiceTags",
     "Settings",
     "SettingsError",
     "Transport",
+    "TwinsInstance",
     "WaysIn",
     "read",
 ]

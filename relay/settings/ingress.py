@@ -127,7 +127,7 @@ def _http(reader: Reader) -> HttpIngress | None:
             "INGRESS_HTTP_APPLICATIONS",
         )
     return HttpIngress(
-        access=_access(reader),
+        access=read_access(reader),
         role=role,
         applications=frozenset(applications),
         origins=frozenset(_list(reader, "INGRESS_HTTP_ORIGINS", _ORIGIN, "host names or *")),
@@ -137,7 +137,8 @@ def _http(reader: Reader) -> HttpIngress | None:
     )
 
 
-def _access(reader: Reader) -> Access:
+def read_access(reader: Reader) -> Access:
+    """Read whose tokens are believed."""
     tenant = reader.required("ACCESS_TENANT", "the GUID of the Entra tenant").lower()
     if tenant and not _GUID.fullmatch(tenant):
         reader.note("ACCESS_TENANT", "it is no tenant's GUID", "See 'az account show'")

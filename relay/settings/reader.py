@@ -11,6 +11,12 @@ from relay.clouds import CLOUDS, PUBLIC, Cloud, cloud_of
 from relay.routing import Kind
 from relay.settings.host import read_budget
 from relay.settings.ingress import INGRESS_SETTINGS, read_ingress
+from relay.settings.operations import (
+    OPERATIONS_SETTINGS,
+    read_api,
+    read_service_tags,
+    read_twins,
+)
 from relay.settings.problems import Problem, Problems
 from relay.settings.routes import read_routes
 from relay.settings.secrets import (
@@ -65,7 +71,14 @@ _IDENTITY: Final = (
 )
 _NAMESPACE: Final = (*_IDENTITY, "fullyQualifiedNamespace", "transport")
 _STORAGE: Final = (*_IDENTITY, "blobServiceUri")
-_PLAIN_PREFIXES: Final = ("RELAY_", "INGRESS_", "ACCESS_", "DEAD_LETTER")
+_PLAIN_PREFIXES: Final = (
+    "RELAY_",
+    "INGRESS_",
+    "ACCESS_",
+    "DEAD_LETTER",
+    "TWINS_",
+    "SERVICE_TAGS_",
+)
 _PLAIN: Final = (
     "RELAY_ROUTES",
     "RELAY_ROUTES_FILE",
@@ -73,7 +86,9 @@ _PLAIN: Final = (
     "RELAY_CLOUD",
     "RELAY_MANAGEMENT_URL",
     *INGRESS_SETTINGS,
+    *OPERATIONS_SETTINGS,
     "DEAD_LETTERS_CONTAINER",
+    "DEAD_LETTERS_ENCRYPTION_SCOPE",
 )
 
 
@@ -115,6 +130,9 @@ def read(
         cloud=reader.cloud(),
         management=reader.management(),
         warnings=tuple(_emulators(secret) for secret in _let_through(environment)),
+        api=read_api(reader),
+        twins=read_twins(reader),
+        service_tags=read_service_tags(reader, directory),
     )
     reader.misspelt()
     reader.misplaced(settings)
@@ -207,6 +225,16 @@ class Reader:
     def in_azure(self) -> bool:
         """Whether this is an app in Azure: there, every process has these."""
         return not {"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"}.isdisjoint(self._environment)
+
+    @property
+    def has_app_service_authentication(self) -> bool:
+        """Whether App Service authenticates callers, and says by headers who they are."""
+        return self._environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
+
+    def client_id(self, name: str) -> str:
+        """Read by which identity something is done; `""` for the system-assigned one."""
+        self._identity(name, ("credential", "clientId"))
+        return self.optional(f"{name}__clientId")
 
     def misspelt(self) -> None:
         """Find settings under a prefix of ours that nobody reads; `__` is a connection's."""
@@ -354,7 +382,15 @@ class Reader:
             resource_id=self.resource_id(f"{DEAD_LETTERS}__resourceId"),
             identity_id=self.optional(f"{DEAD_LETTERS}__managedIdentityResourceId"),
             network=self._network(f"{DEAD_LETTERS}__network"),
+            encryption_scope=self._encryption_scope("DEAD_LETTERS_ENCRYPTION_SCOPE"),
         )
+
+    def _encryption_scope(self, name: str) -> str:
+        value = self.optional(name)
+        if value and not re.fullmatch(r"[A-Za-z0-9-]{3,63}", value):
+            remedy = "Give its name, which 'az storage account encryption-scope list' prints"
+            self.note(name, "it is no encryption scope's name", remedy)
+        return value
 
     def _container_name(self, name: str) -> str:
         value = self.required(name, "dead-letters")

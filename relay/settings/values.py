@@ -10,7 +10,9 @@ from relay.clouds import PUBLIC, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from relay.permissions import Action
     from relay.routing import Kind, Route
     from relay.settings.problems import Problem
 
@@ -115,6 +117,7 @@ class Container:
         resource_id: the storage account's resource id, or `""`.
         identity_id: the resource id of a user-assigned identity, in place of the client id.
         network: whether its name must resolve to a private address.
+        encryption_scope: the account's scope to encrypt what is written with, or `""`.
     """
 
     service_uri: str
@@ -123,6 +126,7 @@ class Container:
     resource_id: str = ""
     identity_id: str = ""
     network: Network = Network.PRIVATE
+    encryption_scope: str = ""
 
     @property
     def identity(self) -> ManagedIdentity:
@@ -163,6 +167,62 @@ class Access:
     tenant: str
     audiences: tuple[str, ...]
     authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The HTTP surface for operators.
+
+    Attributes:
+        access: whose tokens are believed.
+        roles: the custom roles, and what each allows.
+        contact: whom to ask for a role, `""` if nobody is named.
+        trusts_app_service: whether App Service Authentication stands in front and is believed.
+    """
+
+    access: Access
+    roles: Mapping[str, frozenset[Action]]
+    contact: str = ""
+    trusts_app_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TwinsInstance:
+    """Where the CORS proxy leads, and for whose pages.
+
+    Attributes:
+        address: of the instance, such as `https://plant.api.weu.digitaltwins.azure.net`.
+        origins: of the pages that may use it, such as `https://explorer.example.com`.
+    """
+
+    address: str
+    origins: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTags:
+    """The list of service tags that the rules were made of, and who looks for a newer one.
+
+    Attributes:
+        file: the list.
+        subscription: any that the identity may read; `""` if nobody looks.
+        location: an Azure region, which chooses the version of the list.
+        client_id: of a user-assigned identity; `""` for the system-assigned one.
+        gate: the tag from whose addresses the webhook may be called; `""` for everywhere.
+        proxies: how many in front of the app add to `X-Forwarded-For`.
+    """
+
+    file: Path
+    subscription: str = ""
+    location: str = ""
+    client_id: str = ""
+    gate: str = ""
+    proxies: int = 1
+
+    @property
+    def identity(self) -> ManagedIdentity:
+        """Who looks."""
+        return ManagedIdentity(self.client_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +282,9 @@ class Settings:
         cloud: which of Azure's clouds all of it is in.
         management: the endpoint of Azure Resource Manager, where it is not the cloud's.
         warnings: what is let through though it should not stay.
+        api: the HTTP surface for operators; `None` if it is off.
+        twins: where the CORS proxy leads; `None` if it is off.
+        service_tags: the list of addresses, if one is deployed.
     """
 
     routes: tuple[Route, ...]
@@ -236,6 +299,9 @@ class Settings:
     cloud: Cloud = PUBLIC
     management: str = ""
     warnings: tuple[Problem, ...] = ()
+    api: Api | None = None
+    twins: TwinsInstance | None = None
+    service_tags: ServiceTags | None = None
 
     @property
     def name(self) -> str:
@@ -246,3 +312,8 @@ class Settings:
     def management_url(self) -> str:
         """Where Azure Resource Manager is asked."""
         return self.management or self.cloud.management
+
+    @property
+    def path(self) -> str:
+        """How the paths of its HTTP functions begin, where an app holds several; else `""`."""
+        return f"{self.name.replace('_', '-')}/" if self.name else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -378,3 +379,22 @@ async def test_a_storage_firewall_is_told_from_a_missing_role(
         azure.control.allow_storage()
 
     assert reason is failed.value.reason
+
+
+async def test_what_is_written_names_the_encryption_scope(azure: LocalAzure) -> None:
+    """Azurite encrypts nothing; what counts here is that every write asks for the scope."""
+    scoped = Container(azure.storage.url, DEAD_LETTERS, encryption_scope="twin-events")
+    async with Identity() as identity:
+        store = BlobDeadLetters(Blobs(scoped, identity, str(azure.tls.ca_file)))
+        shelf = Keeping(store, "scoped", lambda _: asyncio.sleep(0))
+        letters = await shelf.put(1, 2)
+        [parcel] = await shelf.parcels()
+        asked = azure.storage.encryption_scopes
+        first = dict(asked)
+        asked.clear()
+        async with store.claimed([parcel]):
+            assert await store.replace(parcel, letters[1:], "scoped")
+        await store.close()
+
+    assert set(first.values()) == set(asked.values()) == {"twin-events"}
+    assert first.keys() == asked.keys()

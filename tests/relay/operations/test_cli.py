@@ -81,6 +81,13 @@ def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, text: str) -> No
     assert "local.settings.json: it holds no object 'Values'" in done.stderr
 
 
+def test_options_before_a_subcommand_are_not_dropped_unseen() -> None:
+    done = call("routes", "--json", "lint", settings=SETTINGS)
+
+    assert done.returncode == 2
+    assert "behind it: routes lint" in json.loads(done.stdout)["error"]
+
+
 def test_unusable_settings_are_all_said_with_exit_code_2() -> None:
     done = call("routes", "--json", settings={"RELAY_ROUTES": "[]"})
 
@@ -109,3 +116,25 @@ def test_arguments_of_no_use_are_refused_with_exit_code_2(
 
     assert done.exit_code == 2
     assert complaint in json.loads(done.stdout)["error"]
+
+
+def test_the_roles_of_the_surface_are_shown_and_as_a_manifest() -> None:
+    shown = call("app-roles", settings={"COLUMNS": "200"})
+    manifest = call("app-roles", "--json", settings={})
+
+    assert "c82b9adb-4f5e-4305-8acf-da4734f2f82f" in shown.stdout
+    assert json.loads(manifest.stdout).keys() == {"appRoles", "api"}
+
+
+def test_the_manifest_has_the_roles_that_the_settings_add(tmp_path: Path) -> None:
+    more = {
+        "RELAY_HTTP_API": "true",
+        "ACCESS_TENANT": "756d37c6-57f3-5189-9c1e-239a167454ad",
+        "ACCESS_AUDIENCE": "api://twin-relay",
+        "ACCESS_ROLES": '{"Relay.Shift": ["deadLetters/*"]}',
+    }
+    file = tmp_path / "local.settings.json"
+    file.write_text(json.dumps({"Values": SETTINGS | more}))
+    done = call("app-roles", "--json", "--settings", str(file), settings={})
+
+    assert json.loads(done.stdout)["appRoles"][-1]["value"] == "Relay.Shift"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from relay.failures import DeliveryError, Reason
 from relay.ingress import Arrival, Malformed
 from relay.observer import Fact, RequestRefused
 from relay.operations.access import Caller, UnauthenticatedError, UnverifiableError
+from relay.operations.addresses import Gate
 from relay.operations.webhook import Answer, Webhook
 from relay.outcomes import Result
 from relay.settings import Access, HttpIngress
@@ -48,6 +50,7 @@ class Hook:
     ingress: HttpIngress = INGRESS
     error: Exception | None = None
     source: str | None = None
+    gate: Gate | None = None
     settled: list[list[Arrival]] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
 
@@ -59,6 +62,7 @@ class Hook:
             self._settle,
             self.facts.append,
             lambda: NOON,
+            self.gate,
         )
         return await webhook.answer(request)
 
@@ -436,3 +440,27 @@ async def test_every_request_has_an_answer(
     assert answer.status in {200, 202, 400, 405, 411, 413, 415}
     assert answer.status < 300 or problem(answer)
     assert all("\n" not in value and "\r" not in value for value in answer.headers.values())
+
+
+# Whence it may be called
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+async def test_whoever_calls_from_elsewhere_is_refused_before_he_is_asked_who_he_is(
+    method: str,
+) -> None:
+    hook = Hook(gate=Gate([ip_network("203.0.113.0/29")]))
+    elsewhere = {"x-forwarded-for": "203.0.113.1, 198.51.100.7:4711"}
+    answer = await hook.answer(HttpRequest(method, elsewhere))
+
+    assert (answer.status, hook.settled) == (403, [])
+    assert [RequestRefused(403, "calls from this address are not taken")] == hook.facts
+
+
+async def test_whoever_calls_from_the_service_is_asked_who_he_is() -> None:
+    hook = Hook(gate=Gate([ip_network("203.0.113.0/29")]))
+    headers, body = structured(an_event())
+    inside = {"x-forwarded-for": "203.0.113.1:4711"}
+
+    assert (await hook.post({**headers, **inside}, body)).status == 202
+    assert (await hook.answer(HttpRequest("POST", inside))).status == 401

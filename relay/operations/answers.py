@@ -1,0 +1,39 @@
+"""What a request is answered; what went wrong as a problem (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROBLEM: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request is answered."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def in_json(
+    value: Mapping[str, Any], headers: Mapping[str, str] | None = None, status: int = 200
+) -> Answer:
+    """Return an object as JSON."""
+    body = json.dumps(value).encode()
+    return Answer(status, {**(headers or {}), "Content-Type": "application/json"}, body)
+
+
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+) -> Answer:
+    """Return a problem; its type is `about:blank`, hence its title that of the status."""
+    written = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = json.dumps({**written, **members}).encode()
+    return Answer(status, {**(headers or {}), "Content-Type": PROBLEM}, body)

@@ -1,0 +1,368 @@
+"""Azure Digital Twins for pages in browsers, which its data plane does not answer: no CORS.
+
+The proxy leads to one configured instance and nowhere else. It shows the caller's own token, so
+that the instance's role assignments decide; the relay's identity is not lent. Only documented
+headers pass. Data plane and its headers: the instance's REST reference, 2023-10-31.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import jwt
+from yarl import URL
+
+from relay.observer import RequestRefused
+from relay.operations.answers import PROBLEM, Answer, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from relay.observer import Observer
+    from relay.settings import TwinsInstance
+
+METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
+SENT: Final = (
+    "accept",
+    "authorization",
+    "content-type",
+    "if-match",
+    "if-none-match",
+    "max-items-per-page",
+    "message-id",
+    "operation-id",
+    "telemetry-source-time",
+    "traceparent",
+    "tracestate",
+)
+"""The request headers that pass."""
+RETURNED: Final = (
+    "content-type",
+    "etag",
+    "operation-location",
+    "query-charge",
+    "retry-after",
+    "x-ms-error-code",
+)
+"""The headers of an answer that pass."""
+
+_AREAS: Final = frozenset({"digitaltwins", "eventroutes", "jobs", "models", "query"})
+_PATH: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/%-]+")
+_QUERY: Final = re.compile(r"[!-~]*")
+_HIDDEN: Final = frozenset({"code", "clientid"})
+"""Query parameters by which the Functions host is shown a key: they end here."""
+_REMEMBERED: Final = 600
+"""Seconds for which a browser need not ask again; some browsers cap it at that or below."""
+_PATIENCE: Final = 100.0
+_LARGEST: Final = 32 * 1024 * 1024
+_GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_OWNER: Final = "bcd981a7-7f74-457b-83e1-cceb9e632ffe"
+_READER: Final = "d57506d4-4c8d-48b1-8587-93c323f6a5a3"
+
+
+class Request(Protocol):
+    """What the proxy asks of a request."""
+
+    @property
+    def method(self) -> str:
+        """Such as `POST`."""
+
+    @property
+    def url(self) -> str:
+        """As the caller wrote it."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in lower case."""
+
+    def get_body(self) -> bytes:
+        """Return the body."""
+
+
+class _RefusedError(Exception):
+    """A request that goes no further, and what it is answered."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+class TwinsProxy:
+    """Answers requests under `/api/twins/`, or where an app of several relays has it.
+
+    Args:
+        instance: where it leads, and for whom.
+        observe: hears of requests that are refused.
+        base: how the paths of its own begin.
+        ca_file: authorities to trust instead of the public ones.
+        largest: the bytes that an answer may have: the host hands over whole bodies only.
+    """
+
+    def __init__(
+        self,
+        instance: TwinsInstance,
+        observe: Observer,
+        base: str = "/api/twins/",
+        ca_file: str | None = None,
+        largest: int = _LARGEST,
+    ) -> None:
+        self._base = base
+        self._observe = observe
+        self._instance = instance
+        self._host = urlsplit(instance.address).hostname or ""
+        self._ca_file = ca_file
+        self._largest = largest
+        self._session: aiohttp.ClientSession | None = None
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer a request; a page of an origin that is not allowed can't read the answer."""
+        answer = _varied(await self._answer(request))
+        if answer.headers.get("Content-Type") == PROBLEM:
+            detail = str(json.loads(answer.body)["detail"])
+            self._observe(RequestRefused(answer.status, f"twins: {detail}"))
+        return answer
+
+    async def _answer(self, request: Request) -> Answer:
+        origin = request.headers.get("origin", "")
+        if origin not in self._instance.origins:
+            detail = (
+                f"pages of {origin!r} may not use this proxy: add the origin to TWINS_ORIGINS"
+                if origin
+                else "this proxy is for pages in browsers: the header Origin is missing"
+            )
+            return problem(HTTPStatus.FORBIDDEN, detail)
+        if request.method.upper() == "OPTIONS":
+            return _preflight(origin, request.headers)
+        return _shared(origin, await self._forward(request))
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _forward(self, request: Request) -> Answer:
+        try:
+            target = _checked(self._instance.address, self._base, request)
+            return await self._ask(target, request)
+        except _RefusedError as refused:
+            return refused.answer
+        except TimeoutError:
+            return problem(504, f"{self._host} did not answer in time")
+        except (aiohttp.ClientError, OSError) as error:
+            return problem(502, f"{self._host} can't be reached: {error}")
+
+    async def _ask(self, target: URL, request: Request) -> Answer:
+        method = request.method.upper()
+        headers = {name: request.headers[name] for name in SENT if name in request.headers}
+        session = await self._opened()
+        async with session.request(
+            method,
+            target,
+            headers=headers,
+            data=request.get_body() or None,
+            allow_redirects=False,
+        ) as reply:
+            body = await _whole(reply, self._largest)
+            if body is None:
+                return problem(502, f"the answer has more than {self._largest} bytes")
+            if HTTPStatus(reply.status).is_redirection and reply.status != 304:  # noqa: PLR2004
+                return problem(502, f"{self._host} sends elsewhere, where nobody is followed")
+            passed = {name: reply.headers[name] for name in RETURNED if name in reply.headers}
+            if reply.status == HTTPStatus.FORBIDDEN:
+                return _refused(self._host, method, headers["authorization"], body, passed)
+            return Answer(reply.status, passed, body)
+
+    async def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            context = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=_PATIENCE),
+                connector=aiohttp.TCPConnector(ssl=context),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("User-Agent", "Content-Type"),
+                trust_env=True,
+            )
+        return self._session
+
+
+async def _whole(reply: aiohttp.ClientResponse, largest: int) -> bytes | None:
+    """Read an answer as it comes; `None` once it is too large."""
+    found = bytearray()
+    async for chunk in reply.content.iter_any():
+        found += chunk
+        if len(found) > largest:
+            return None
+    return bytes(found)
+
+
+def _preflight(origin: str, headers: Mapping[str, str]) -> Answer:
+    """Answer what a browser asks before it sends what is no plain form."""
+    method = headers.get("access-control-request-method", "").upper()
+    asked = _names(headers.get("access-control-request-headers", ""))
+    if method not in METHODS:
+        return problem(HTTPStatus.FORBIDDEN, f"pages may not send {method or 'that'} here")
+    if strange := [name for name in asked if name not in SENT]:
+        detail = f"these headers do not pass: {', '.join(strange)}"
+        return problem(HTTPStatus.FORBIDDEN, detail)
+    granted = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": ", ".join(METHODS),
+        "Access-Control-Allow-Headers": ", ".join(SENT),
+        "Access-Control-Max-Age": str(_REMEMBERED),
+    }
+    return Answer(HTTPStatus.NO_CONTENT, granted)
+
+
+def _names(listed: str) -> list[str]:
+    return [name.strip().lower() for name in listed.split(",") if name.strip()]
+
+
+def _shared(origin: str, answer: Answer) -> Answer:
+    """Let the page read an answer, and the headers of it that the data plane documents."""
+    granted = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": ", ".join(
+            name for name in RETURNED if name != "content-type"
+        ),
+    }
+    return Answer(answer.status, {**answer.headers, **granted}, answer.body)
+
+
+def _varied(answer: Answer) -> Answer:
+    """Keep caches from giving one origin's answer to another, and from keeping any."""
+    vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+    headers = {**answer.headers, "Vary": vary, "Cache-Control": "no-store"}
+    return Answer(answer.status, headers, answer.body)
+
+
+def _checked(address: str, base: str, request: Request) -> URL:
+    """Return where a request goes.
+
+    Raises:
+        _RefusedError: nowhere.
+    """
+    method = request.method.upper()
+    if method not in METHODS:
+        allow = {"Allow": ", ".join((*METHODS, "OPTIONS"))}
+        raise _RefusedError(problem(405, f"{method} is no method of the data plane", allow))
+    if "transfer-encoding" in request.headers and not request.get_body():
+        # The Functions host hands over a body only where it knows its length.
+        detail = "chunked bodies don't get here: send a Content-Length"
+        raise _RefusedError(problem(411, detail))
+    if not request.headers.get("authorization", "").lower().startswith("bearer "):
+        detail = (
+            "there is no bearer token: sign in, and send your own token for "
+            "https://digitaltwins.azure.net"
+        )
+        raise _RefusedError(problem(401, detail, {"WWW-Authenticate": "Bearer"}))
+    try:
+        return _target(address, base, request.url)
+    except ValueError as error:
+        raise _RefusedError(problem(HTTPStatus.BAD_REQUEST, str(error))) from error
+
+
+def _target(address: str, base: str, url: str) -> URL:
+    """Return where a request goes: the instance's host, always, and the caller's path.
+
+    Raises:
+        ValueError: the path is none of the data plane, or the version is missing.
+    """
+    parts = urlsplit(url)
+    path = parts.path[len(base) :]
+    if not parts.path.lower().startswith(base) or not _is_plain(path):
+        areas = ", ".join(sorted(_AREAS))
+        raise ValueError(f"no such path in the data plane; it begins with one of: {areas}")
+    if not _QUERY.fullmatch(parts.query):
+        raise ValueError("the query is not percent-encoded")
+    query = [part for part in parts.query.split("&") if part and not _is_hidden(part)]
+    versions = [part for part in query if part.startswith("api-version=")]
+    if len(versions) != 1 or versions == ["api-version="]:
+        raise ValueError("say api-version once, for example ?api-version=2023-10-31")
+    return URL(f"{address}/{path}?{'&'.join(query)}", encoded=True)
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path stays in the data plane, read once or twice: servers differ in that."""
+    segments = [*_readings(path)]
+    return (
+        bool(_PATH.fullmatch(path))
+        and path.partition("/")[0].lower() in _AREAS
+        and not any(each in {"", ".", ".."} or "\\" in each for each in segments)
+        and not any(ord(char) < 32 for each in segments for char in each)  # noqa: PLR2004
+    )
+
+
+def _readings(path: str) -> Iterable[str]:
+    for read in (path, unquote(path), unquote(unquote(path))):
+        yield from read.split("/")
+
+
+def _is_hidden(part: str) -> bool:
+    return unquote(part.partition("=")[0]).lower() in _HIDDEN
+
+
+def _refused(
+    host: str, method: str, authorization: str, body: bytes, headers: Mapping[str, str]
+) -> Answer:
+    """Say what may be the matter; the instance's own error stays where its clients look."""
+    try:
+        error = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        error = None
+    return problem(
+        HTTPStatus.FORBIDDEN,
+        f"{host} refused the caller: {_said(error)}. Look at the causes in their order.",
+        {name: value for name, value in headers.items() if name != "content-type"},
+        error=error,
+        causes=_causes(host.partition(".")[0], method, authorization),
+    )
+
+
+def _said(error: Any) -> str:
+    said = error.get("message") if isinstance(error, dict) else None
+    return str(said or "it does not say why").rstrip(".")
+
+
+def _causes(instance: str, method: str, authorization: str) -> list[dict[str, str]]:
+    """What Microsoft's page on the error 403 has, and what the instance's network may do."""
+    is_read = method == "GET"
+    role = "Azure Digital Twins Data Reader" if is_read else "Azure Digital Twins Data Owner"
+    role_id = _READER if is_read else _OWNER
+    who = _object_id(authorization)
+    return [
+        {
+            "cause": f"the caller lacks the role {role} ({role_id}) on the instance, or was "
+            "given it only minutes ago; Owner of the subscription or the resource is not it",
+            "remedy": f"az dt role-assignment create --dt-name {instance} --assignee {who} "
+            f"--role {role_id}",
+        },
+        {
+            "cause": "the app registration that signed the caller in lacks the permission "
+            "Read.Write of Azure Digital Twins (0b07f429-9f4b-4714-9392-cc5e8e80c8b0)",
+            "remedy": "az ad app permission list --id '<client id of the app>'",
+        },
+        {
+            "cause": "the instance takes calls by private endpoints only, and this app's "
+            "network has none: then it refuses every token so",
+            "remedy": f"az dt show --dt-name {instance} --query publicNetworkAccess",
+        },
+    ]
+
+
+def _object_id(authorization: str) -> str:
+    """Read whom a token names, to show it; the instance judges the token, not we."""
+    try:
+        claims = jwt.decode(
+            authorization.partition(" ")[2].strip(), options={"verify_signature": False}
+        )
+        found = str(claims.get("oid", ""))
+    except (jwt.PyJWTError, ValueError):
+        found = ""
+    return found if _GUID.fullmatch(found) else "'<object id>'"

@@ -1,0 +1,95 @@
+"""The surface does what its description says, whatever is asked: asked by schemathesis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import schemathesis
+from aiohttp import web
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from lab.serving import HttpServer
+from relay.dead_letters.lots import Mark
+from relay.failures import Reason
+from relay.operations.http_api import document
+from relay.operations.letters import identifier
+from tests.relay.operations.test_operating import Office
+from tests.relay.operations.twins_world import Request
+
+# The path is part of what is served; where is known only later.
+MARKS = st.builds(Mark, st.text(max_size=20), st.integers(0, 99), st.integers(0, 9))
+schemathesis.openapi.format("dead-letter-id", MARKS.map(identifier))
+SCHEMA = schemathesis.openapi.from_dict(json.loads(document("/api/").body))
+
+
+def serving(office: Office) -> web.Application:
+    async def answer(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        url = f"http://{request.host}{request.raw_path}"
+        answered = await office.api.answer(
+            Request(request.method, url, headers, await request.read())
+        )
+        return web.Response(
+            status=answered.status, headers=dict(answered.headers), body=answered.body
+        )
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:(?s:.*)}", answer)
+    return app
+
+
+async def an_office() -> Office:
+    office = Office()
+    await office.desk.keep(1, 2, 3)
+    await office.desk.keep(4, reason=Reason.TOO_LARGE)
+    await office.desk.keep(5, route="loose", lane="twin-events/1")
+    return office
+
+
+@contextmanager
+def a_server() -> Iterator[str]:
+    """Serve beside the test: the tester waits for answers and lets no loop run meanwhile."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def wait[T](coroutine: object) -> object:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)  # type: ignore[arg-type]
+
+    async def start() -> HttpServer:
+        server = HttpServer("the surface", serving(await an_office()))
+        await server.start()
+        return server
+
+    server = wait(start())
+    assert isinstance(server, HttpServer)
+    try:
+        yield server.url
+    finally:
+        wait(server.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="module")
+def surface() -> Iterator[str]:
+    with a_server() as url:
+        yield url
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+def test_the_surface_is_as_it_is_described(surface: str, case: schemathesis.Case) -> None:
+    case.call_and_validate(
+        base_url=f"{surface}/api", headers={"Authorization": "Bearer operator"}
+    )
