@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from azure.identity import ManagedIdentityCredential as BlockingCredential
 from azure.identity.aio import ManagedIdentityCredential
 
 from relay.failures import DeliveryError
@@ -108,3 +109,8 @@ class Identity:
         if self._credential is not None:
             await self._credential.close()
         self._credential, self._is_stale = None, False
+
+
+def blocking_credential(client_id: str = "") -> BlockingCredential:
+    """Return a credential for what runs in a thread: an exporter of telemetry."""
+    return BlockingCredential(client_id=client_id or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from relay.settings.problems import Problem, SettingsError
 from relay.settings.reader import read
+from relay.settings.telemetry import Exporter, Protocol, TelemetrySettings
 from relay.settings.values import (
     SYSTEM_ASSIGNED,
     Access,
@@ -24,14 +25,17 @@ __all__ = [
     "Access",
     "Connection",
     "Container",
+    "Exporter",
     "HttpIngress",
     "Ingress",
     "ManagedIdentity",
     "Network",
     "Problem",
+    "Protocol",
     "ServiceBusIngress",
     "Settings",
     "SettingsError",
+    "TelemetrySettings",
     "Transport",
     "WaysIn",
     "read",
