@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from relay import refusals
 from relay.failures import DeliveryError, Reason
-from relay.identity import blocking_credential
-from relay.refusals import METRICS_PUBLISHER, Principal
+from relay.identity import BlockingIdentity
+from relay.refusals import METRICS_PUBLISHER
 from relay.settings import Exporter, Protocol
 from relay.telemetry import names
 from relay.telemetry.flushing import Flusher
@@ -144,9 +144,10 @@ def _azure_monitor(settings: TelemetrySettings, parts: _Parts) -> None:
         AzureMonitorTraceExporter,
     )
 
+    identity = BlockingIdentity(settings.client_id)
     arguments = {
         "connection_string": settings.connection_string,
-        "credential": blocking_credential(settings.client_id),
+        "credential": identity,
         "disable_offline_storage": True,
         "timeout": _CALL,
         "read_timeout": _CALL,
@@ -158,11 +159,10 @@ def _azure_monitor(settings: TelemetrySettings, parts: _Parts) -> None:
         AzureMonitorMetricExporter(**arguments),
         AzureMonitorLogExporter(**arguments),
     )
-    name = f"user-assigned identity {settings.client_id}"
-    who = Principal(
-        name if settings.client_id else "system-assigned identity", settings.client_id
-    )
-    explain = partial(refusals.explain, resource=_INSIGHTS, principal=who)
+
+    def explain(reason: Reason) -> Refusal | None:
+        return refusals.explain(reason, _INSIGHTS, identity.principal)
+
     _add(settings, parts, Exporter.AZURE_MONITOR, made, explain)
 
 

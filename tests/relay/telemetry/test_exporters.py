@@ -302,7 +302,22 @@ async def test_a_refusal_by_azure_monitor_names_the_role_that_is_missing(
     assert told
     assert "Monitoring Metrics Publisher" in told[0]
     assert "3913510d-42f4-4e42-8a64-420c390055eb" in told[0]
-    assert "az role assignment create" in told[0]
+    who = azure.directory.principal("relay-telemetry")
+    assert f"az role assignment create --assignee-object-id {who.object_id}" in told[0]
+
+
+async def test_a_token_that_azure_monitor_does_not_accept_is_not_called_missing(
+    azure: Azure, caplog: pytest.LogCaptureFixture
+) -> None:
+    azure.ingestion.judge = lambda _: 401
+
+    async with telemetry(azure.settings, azure.tls) as listening:
+        await an_invocation(listening)
+
+    told = [
+        r.getMessage() for r in caplog.records if r.getMessage().startswith("relay.refused")
+    ]
+    assert "Application Insights did not accept the token of" in told[0]
 
 
 async def test_an_identity_that_gets_no_token_for_telemetry_is_a_refusal(
