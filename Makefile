@@ -8,9 +8,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.done
 AZURITE := lab/node_modules/.done
+NPM_FOR_TESTS := tests/node_modules/.done
+PROMTOOL := .tools/usr/bin/promtool
 CODE := relay lab bench examples tests function_app.py
 
-.PHONY: help demo faults diagnose documents conformance fuzz lab test check fix lock clean browser
+.PHONY: help demo faults diagnose documents conformance fuzz lab test check rules fix lock clean browser
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -36,14 +38,17 @@ fuzz: $(SET_UP) ## Feed the decoders a million inputs, for half an hour; INPUTS=
 lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the settings to use it
 	@$(BIN)/python -m lab up
 
-test: $(SET_UP) $(AZURITE) browser ## Run the tests
+test: $(SET_UP) $(AZURITE) $(NPM_FOR_TESTS) browser ## Run the tests
 	@$(BIN)/python -m pytest -q -n 4 --dist loadgroup
 
-check: $(SET_UP) $(AZURITE) ## Check format, lint, types and tests; writes nothing
+check: $(SET_UP) $(AZURITE) $(NPM_FOR_TESTS) ## Check format, lint, types and tests; writes nothing
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy relay lab function_app.py
 	@$(MAKE) --no-print-directory test
+
+rules: $(PROMTOOL) ## Test the Prometheus rules by promtool; from Debian's package unless PROMTOOL says where it is
+	@$(PROMTOOL) test rules infra/monitoring/prometheus-rules.test.yaml
 
 fix: $(SET_UP) ## Format, and mend what the linter can
 	@$(BIN)/ruff format $(CODE)
@@ -64,7 +69,7 @@ browser:
 	fi
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) lab/node_modules .lab .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) lab/node_modules tests/node_modules .tools .lab .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(SET_UP): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
@@ -85,3 +90,13 @@ $(AZURITE): lab/package-lock.json
 	@echo "Setting up Azurite, the storage of the local Azure, about 15 s" >&2
 	@npm ci --prefix lab --silent --no-audit --no-fund
 	@touch $@
+
+$(NPM_FOR_TESTS): tests/package-lock.json
+	@npm ci --prefix tests --silent --no-audit --no-fund
+	@touch $@
+
+# Lists of packages may be missing, as in a fresh container; only root can fetch them.
+.tools/usr/bin/promtool:
+	@mkdir -p .tools
+	@[ "$$(id -u)" != 0 ] || apt-get update -q -q
+	@cd .tools && apt-get download -q -q prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb

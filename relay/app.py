@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from relay import ingress, sinks
+from relay import ingress, sinks, telemetry
 from relay.by_hand import ByHand
 from relay.dead_letters.blobs import Blobs
 from relay.dead_letters.store import BlobDeadLetters
@@ -20,17 +20,21 @@ from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
 from relay.operations.access import Authenticator
+from relay.operations.answers import Answer
 from relay.operations.examination import Examination
 from relay.operations.operating import Parts
+from relay.operations.page import page
 from relay.operations.route_report import report
 from relay.operations.surface import Surface
 from relay.operations.webhook import Webhook
 from relay.outcomes import Outcomes
+from relay.rates import Rates
 from relay.redaction import redacted, tells_a_secret
 from relay.redrive import Redrive
 from relay.resending import Resender
 from relay.sending import NO_PATIENCE, Sender
 from relay.settings import read
+from relay.survey import Survey
 from relay.telemetry import RedactedRecord, Telemetry
 from relay.turns import InTurn
 from relay.twins_redrive import TwinsRedrive
@@ -43,7 +47,6 @@ if TYPE_CHECKING:
     from relay.event import Event
     from relay.ingress import Arrival
     from relay.observer import Observer
-    from relay.operations.answers import Answer
     from relay.operations.webhook import Request
     from relay.outcomes import Result
     from relay.routing import Destination, Route
@@ -71,16 +74,24 @@ class Relay:
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
         self.settings = settings
         self._identities: dict[ManagedIdentity, Identity] = {}
-        telemetry = Telemetry(name=settings.name)
+        servers = {name: each.namespace for name, each in settings.connections.items()}
+        self._pipeline = telemetry.build(settings.telemetry, settings.ca_file)
+        self._telemetry = Telemetry(self._pipeline, servers, _now, settings.name)
         for warning in settings.warnings:
-            telemetry.setting_warning(warning)
-        self.health = Health([r.name for r in settings.routes], _now, telemetry.route_state)
+            self._telemetry.setting_warning(warning)
+        names = [route.name for route in settings.routes]
+        self.health = Health(names, _now, self._telemetry.route_state)
+        self._telemetry.follow(self.health.routes.values)
         for route in settings.routes:
             for finding in lint(route.filter.text):
-                telemetry.filter_finding(route.name, finding)
+                self._telemetry.filter_finding(route.name, finding)
         self._outcomes = Outcomes()
+        self._rates = Rates(_now)
         listeners = [listen] if listen else []
-        observe = tell_all(telemetry, self.health, self._outcomes, *listeners)
+        observe = tell_all(
+            self._telemetry, self.health, self._outcomes, self._rates, *listeners
+        )
+        self._observe = observe
         container = settings.dead_letters
         dead_letters = BlobDeadLetters(self._blobs(container))
         self._sinks = self._build_sinks()
@@ -93,6 +104,7 @@ class Relay:
         )
         sender = Sender(self._sinks, observe)
         self._dead_letters = dead_letters
+        self._survey = Survey(settings.routes, dead_letters, observe)
         self._twins: list[TwinsDeadLetters] = []
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
@@ -105,9 +117,10 @@ class Relay:
         return Parts(
             self.settings.routes,
             self.by_hand,
-            lambda: report(self.settings.routes, self.health.routes, _now()),
+            self.report,
             self._dead_letters.shelves,
             self._examine,
+            _page,
         )
 
     async def _examine(self) -> dict[str, Any]:
@@ -137,20 +150,29 @@ class Relay:
         return InTurn(sinks.build(route, connection, identity, self.settings.ca_file))
 
     def _blobs(self, container: Container) -> Blobs:
-        return Blobs(container, self._identity(container.identity), self.settings.ca_file)
+        identity = self._identity(container.identity)
+        return Blobs(container, identity, self.settings.ca_file, self._observe)
 
     def _identity(self, which: ManagedIdentity) -> Identity:
         return self._identities.setdefault(which, Identity(which.client_id, which.resource_id))
 
-    async def from_event_hub(self, events: Sequence[func.EventHubEvent]) -> None:
+    async def from_event_hub(
+        self, events: Sequence[func.EventHubEvent], trace: str = ""
+    ) -> None:
         """Settle a batch of the Event Hubs trigger.
+
+        Args:
+            events: as the trigger brings them.
+            trace: the host's trace of the invocation, as a `traceparent`.
 
         Raises:
             UnsettledError: the host must deliver the batch again.
         """
-        await self._settle_messages(ingress.from_event_hub(events))
+        await self._settle_messages(ingress.from_event_hub(events), trace)
 
-    async def from_service_bus(self, messages: Sequence[func.ServiceBusMessage]) -> None:
+    async def from_service_bus(
+        self, messages: Sequence[func.ServiceBusMessage], trace: str = ""
+    ) -> None:
         """Settle what the Service Bus trigger brings.
 
         Raises:
@@ -161,15 +183,15 @@ class Relay:
         if bus is None:
             raise LookupError("neither INGRESS_QUEUE nor INGRESS_TOPIC is set")
         entity = ingress.Entity(bus.name, bus.session)
-        await self._settle_messages(ingress.from_service_bus(messages, entity))
+        await self._settle_messages(ingress.from_service_bus(messages, entity), trace)
 
-    async def from_event_grid(self, event: str) -> None:
+    async def from_event_grid(self, event: str, trace: str = "") -> None:
         """Settle an event of the Event Grid trigger.
 
         Raises:
             UnsettledError: the host must answer Event Grid that it failed.
         """
-        await self._settle_messages([ingress.from_event_grid(event, _now())])
+        await self._settle_messages([ingress.from_event_grid(event, _now())], trace)
 
     async def from_http(self, request: Request) -> Answer:
         """Answer a request to the webhook.
@@ -196,15 +218,17 @@ class Relay:
         source = self.settings.event_grid_source
         return await self._settle(ingress.from_caller(events, _now(), source))
 
-    async def _settle_messages(self, messages: Iterable[ingress.Message]) -> None:
+    async def _settle_messages(self, messages: Iterable[ingress.Message], trace: str) -> None:
         source = self.settings.event_grid_source
-        await self._delivery.settle(
-            [arrival for message in messages for arrival in ingress.read(message, source)]
-        )
+        async with self._telemetry.batch("settle", trace):
+            await self._delivery.settle(
+                [arrival for message in messages for arrival in ingress.read(message, source)]
+            )
 
     async def _settle(self, arrivals: Sequence[Arrival]) -> list[Result]:
         with self._outcomes.of(arrivals) as results:
-            await self._delivery.settle(arrivals)
+            async with self._telemetry.batch("settle"):
+                await self._delivery.settle(arrivals)
             return results()
 
     def twins_redrive(self, container: Container, prefix: str) -> TwinsRedrive:
@@ -214,16 +238,37 @@ class Relay:
         self._twins.append(letters)
         return TwinsRedrive(self.settings.routes, self._delivery, letters)
 
-    async def redrive(self) -> None:
+    async def redrive(self, trace: str = "") -> None:
         """Redrive every dead letter that waits for its destination.
 
         Raises:
             UnsettledError: Blob storage did not answer.
         """
-        await self._delivery.redrive()
+        async with self._telemetry.batch("redrive", trace):
+            try:
+                await self._delivery.redrive()
+            finally:
+                await self._survey.look()
+
+    def report(self) -> dict[str, Any]:
+        """Say how each route fares, as the page and machines read it.
+
+        What waits in Blob is counted anew in the background, for whoever asks again.
+        """
+        self._survey.look_soon()
+        servers = {name: each.namespace for name, each in self.settings.connections.items()}
+        return report(
+            self.settings.routes,
+            self.health.routes,
+            servers,
+            self._rates.per_minute,
+            _now(),
+            self.settings.telemetry.instance,
+        )
 
     async def close(self) -> None:
         """Let go of every connection."""
+        await self._survey.close()
         await self._delivery.close()
         for sink in set(self._sinks.values()):
             await sink.close()
@@ -231,6 +276,7 @@ class Relay:
         for letters in self._twins:
             await letters.close()
         await self.surface.close()
+        await self._pipeline.close()
         for identity in self._identities.values():
             await identity.close()
 
@@ -285,6 +331,11 @@ def answered[**Arguments, Result](
             raise RuntimeError(f"the invocation was ended by {error!r}") from error
 
     return answering
+
+
+def _page() -> Answer:
+    body, headers = page()
+    return Answer(200, headers, body)
 
 
 def _but_deliveries(observe: Observer) -> Observer:

@@ -130,6 +130,9 @@ TRAITS: Final = {
     Reason.UNKNOWN: Traits(Fault.NETWORK, retried=True, http_status=503),
 }
 
+LONGEST_DETAIL: Final = 1024
+"""Characters of its detail that a dead letter keeps."""
+
 REFUSALS: Final = frozenset(
     {Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NETWORK_DENIED},
 )
@@ -159,7 +162,19 @@ class Refusal:
 
     def __str__(self) -> str:
         """Say it to the person on call."""
-        return f"{self.cause} To mend it: {self.remedy}"
+        return f"{self.cause}{_TO_MEND}{self.remedy}"
+
+
+_TO_MEND: Final = " To mend it: "
+
+
+def explained(words: str) -> tuple[str, str]:
+    """Take a refusal's words apart again: what is wrong, and the command that mends it.
+
+    The command is left out where the words were cut, and where they are no refusal's.
+    """
+    cause, mend, remedy = words.partition(_TO_MEND)
+    return (cause, remedy) if mend and len(words) < LONGEST_DETAIL else (cause, "")
 
 
 class DeliveryError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from azure.identity import ManagedIdentityCredential as BlockingCredential
 from azure.identity.aio import ManagedIdentityCredential
 
 from relay.failures import DeliveryError
@@ -108,3 +109,33 @@ class Identity:
         if self._credential is not None:
             await self._credential.close()
         self._credential, self._is_stale = None, False
+
+
+class BlockingIdentity:
+    """The same for what runs in a thread of its own: an exporter of telemetry.
+
+    Args:
+        client_id: of a user-assigned identity; `""` for the system-assigned one.
+    """
+
+    def __init__(self, client_id: str = "") -> None:
+        self._which = ManagedIdentity(client_id)
+        self._credential = BlockingCredential(client_id=client_id or None)
+        self._claims = NOBODY
+
+    @property
+    def principal(self) -> Principal:
+        """Who the relay is by this identity, as far as known."""
+        claims = self._claims
+        client_id = self._which.client_id or claims.client_id
+        return Principal(self._which.name, client_id, claims.object_id, claims.issued)
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a token; the SDKs call this.
+
+        Raises:
+            azure.core.exceptions.AzureError: the identity endpoint gave none.
+        """
+        token: AccessToken = self._credential.get_token(*scopes, **options)
+        self._claims = claims_of(token.token)
+        return token

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from relay.dead_letters import DeadLetter
+    from relay.dead_letters import Backlog, DeadLetter
     from relay.failures import DeliveryError
     from relay.ingress import Arrival
     from relay.routing import Route
@@ -25,11 +25,27 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """One attempt to send one batch succeeded, within so many seconds."""
+
+    route: Route
+    arrivals: Sequence[Arrival]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """One attempt at a destination failed; others may follow."""
+    """One attempt at a destination failed; others may follow.
+
+    Attributes:
+        arrivals: what was to be sent; nothing where the destination was only probed.
+        seconds: how long the attempt took.
+    """
 
     route: Route
     error: DeliveryError
+    arrivals: Sequence[Arrival] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +109,24 @@ class ServiceTagsLooked:
     removed: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class BlobFailed:
+    """A call of Blob storage failed, whomever it was for."""
+
+    error: DeliveryError
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What is in Blob for a route, whichever instance of the app put it there."""
+
+    route: Route
+    backlog: Backlog
+
+
 type Fact = (
     Delivered
+    | Sent
     | Failed
     | DeadLettered
     | Redriven
@@ -103,6 +135,8 @@ type Fact = (
     | Unrouted
     | RequestRefused
     | ServiceTagsLooked
+    | BlobFailed
+    | Surveyed
 )
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""

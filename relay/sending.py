@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from relay.dead_letters import DeadLetter
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
-from relay.observer import Delivered, Failed
+from relay.observer import Delivered, Failed, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -137,10 +137,13 @@ class Sender:
         """
         sink = self._sinks[route.name]
         opening = _Attempts(self._patience, until)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         while (error := await self._outcome(sink.open(), until)) is not None:
-            self._observe(Failed(route, error))
+            self._observe(Failed(route, error, arrivals, clock() - began))
             if not await opening.again(error):
                 return [Failure(arrival, error, opening.made) for arrival in arrivals]
+            began = clock()
         streams = _by_stream(sink, arrivals)
         sends = (self._send_stream(route, sink, until, *stream) for stream in streams.items())
         sent = await asyncio.gather(*sends)
@@ -157,17 +160,19 @@ class Sender:
         sent = _Sent()
         rest, size = list(arrivals), len(arrivals)
         attempts = _Attempts(self._patience, until)
+        clock = asyncio.get_running_loop().time
         while rest:
-            batch = rest[:size]
+            batch, began = rest[:size], clock()
             error = await self._outcome(sink.send(stream, _events(batch)), until)
             accepted = len(batch) if error is None else error.accepted
             if accepted:
                 sent.accept(rest[:accepted], attempts.made + 1)
                 rest, attempts.made = rest[accepted:], 0
             if error is None:
+                self._observe(Sent(route, batch, clock() - began))
                 size *= 2
                 continue
-            self._observe(Failed(route, error))
+            self._observe(Failed(route, error, batch, clock() - began))
             suspects = min(error.suspects, len(batch) - accepted)
             if error.reason.traits.isolates_event and suspects > 1:
                 size = suspects // 2

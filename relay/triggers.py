@@ -50,6 +50,11 @@ def _name(relay: Relay, function: str) -> str:
     return f"{own}_{function}" if own else function
 
 
+def _trace(context: func.Context) -> str:
+    """Return the host's trace of an invocation, which the worker passes on by a switch only."""
+    return str(context.trace_context.trace_parent or "")
+
+
 def _setting(relay: Relay, name: str) -> str:
     """Return a reference to a setting, which the host follows."""
     return f"%{relay.settings.prefix}{name}%"
@@ -72,9 +77,9 @@ def _event_hub(functions: func.Blueprint, relay: Relay) -> None:
         maximum_interval="00:01:00",
     )
     @answered
-    async def event_hub(events: List[func.EventHubEvent]) -> None:
+    async def event_hub(events: List[func.EventHubEvent], context: func.Context) -> None:
         """Settle the events that a hub's partition brings."""
-        await relay.from_event_hub(events)
+        await relay.from_event_hub(events, _trace(context))
 
 
 def _service_bus(functions: func.Blueprint, relay: Relay, bus: ServiceBusIngress) -> None:
@@ -109,27 +114,29 @@ def _many_messages(name: Declare, trigger: Declare, relay: Relay) -> None:
     @name
     @trigger
     @answered
-    async def service_bus(messages: List[func.ServiceBusMessage]) -> None:
+    async def service_bus(
+        messages: List[func.ServiceBusMessage], context: func.Context
+    ) -> None:
         """Settle a batch of messages."""
-        await relay.from_service_bus(messages)
+        await relay.from_service_bus(messages, _trace(context))
 
 
 def _one_message(name: Declare, trigger: Declare, relay: Relay) -> None:
     @name
     @trigger
     @answered
-    async def service_bus(message: func.ServiceBusMessage) -> None:
+    async def service_bus(message: func.ServiceBusMessage, context: func.Context) -> None:
         """Settle a message."""
-        await relay.from_service_bus([message])
+        await relay.from_service_bus([message], _trace(context))
 
 
 def _event_grid(functions: func.Blueprint, relay: Relay) -> None:
     @functions.function_name(_name(relay, "event_grid"))
     @functions.event_grid_trigger(arg_name="event")
     @answered
-    async def event_grid(event: str) -> None:
+    async def event_grid(event: str, context: func.Context) -> None:
         """Settle an event that a topic's subscription brings."""
-        await relay.from_event_grid(event)
+        await relay.from_event_grid(event, _trace(context))
 
 
 def _http(functions: func.Blueprint, relay: Relay) -> None:
@@ -191,6 +198,6 @@ def _redrive(functions: func.Blueprint, relay: Relay) -> None:
     @functions.function_name(_name(relay, "redrive"))
     @functions.timer_trigger(arg_name="timer", schedule="0 * * * * *")
     @answered
-    async def redrive(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host wants it
+    async def redrive(timer: func.TimerRequest, context: func.Context) -> None:  # noqa: ARG001 - the host wants the timer
         """Send dead letters again whose destination may have come back."""
-        await relay.redrive()
+        await relay.redrive(_trace(context))

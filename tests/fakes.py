@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -125,15 +125,17 @@ class MemoryBlobs:
     latency: Callable[[], float] = lambda: 0.0
     calls: Counter[str] = field(default_factory=Counter)
     most_read: int = 0
+    marks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _written: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     _writes: int = 0
     _claims: dict[str, tuple[object, float]] = field(default_factory=dict)
 
-    async def write(self, name: str, text: str) -> None:
+    async def write(self, name: str, text: str, marks: Mapping[str, str]) -> None:
         await self._answer("write")
         if self._is_claimed(name):
             raise DeliveryError(Reason.REJECTED, "the blob is claimed")
         self.put_raw(name, text)
+        self.marks[name] = marks
         _raise(self.lost())
 
     async def prefixes(self, start: str, delimiter: str) -> list[str]:
@@ -150,7 +152,8 @@ class MemoryBlobs:
             if index % _PAGE == 0:
                 await self._answer("list")
             if name in self.blobs:
-                yield Listed(name, len(self.blobs[name].encode()), self._written[name][1])
+                size, written = len(self.blobs[name].encode()), self._written[name][1]
+                yield Listed(name, size, written, self.marks.get(name, {}))
 
     async def read(self, names: Iterable[str]) -> list[Stored]:
         found = await asyncio.gather(*(self._read(name) for name in names))
@@ -189,11 +192,14 @@ class MemoryBlobs:
             if self._claims.get(name, (None, 0.0))[0] is owner:
                 del self._claims[name]
 
-    async def overwrite(self, name: str, version: str, text: str) -> bool:
+    async def overwrite(
+        self, name: str, version: str, text: str, marks: Mapping[str, str]
+    ) -> bool:
         await self._answer("overwrite")
         if not self._is_ours(name, version):
             return False
         self.put_raw(name, text)
+        self.marks[name] = marks
         _raise(self.lost())
         return True
 

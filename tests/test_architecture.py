@@ -36,7 +36,9 @@ SDK_ROOMS = {
     "azure.storage": ("dead_letters/blobs.py", "sdk_errors.py"),
     "azure.identity": ("identity.py", "sdk_errors.py"),
     "azure.core": ("sinks", "dead_letters/blobs.py", "identity.py", "sdk_errors.py"),
-    "opentelemetry": ("telemetry.py",),
+    "opentelemetry": ("telemetry",),
+    "azure.monitor": ("telemetry",),
+    "prometheus_client": ("telemetry",),
 }
 GRAB_BAGS = {
     "utils",
@@ -268,12 +270,16 @@ DISTRIBUTIONS = {
     "azure.eventhub": "azure-eventhub",
     "azure.functions": "azure-functions",
     "azure.identity": "azure-identity",
+    "azure.monitor": "azure-monitor-opentelemetry-exporter",
     "azure.servicebus": "azure-servicebus",
+    "opentelemetry.exporter.otlp.proto.grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry.exporter.prometheus": "opentelemetry-exporter-prometheus",
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "prometheus_client": "prometheus-client",
     "azure.storage.blob": "azure-storage-blob",
 }
-NOT_IMPORTED = {
-    "opentelemetry-sdk": "brings opentelemetry-api, and exports what it is told",
-}
+NOT_IMPORTED: dict[str, str] = {}
 
 
 def requirements() -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from relay.dead_letters.backlog import Backlog
 from relay.dead_letters.letters import DeadLetter, DeadLetters, Kept, Listed, Parcel
 from relay.dead_letters.names import (
     MALFORMED_ROUTE,
@@ -13,6 +14,7 @@ from relay.dead_letters.names import (
 
 __all__ = [
     "MALFORMED_ROUTE",
+    "Backlog",
     "DeadLetter",
     "DeadLetters",
     "Fate",

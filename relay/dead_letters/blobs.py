@@ -24,16 +24,25 @@ from azure.storage.blob.aio import BlobPrefix, ContainerClient, LinearRetry
 from relay.dead_letters.letters import Listed
 from relay.failures import DeliveryError
 from relay.formats.json_format import BATCH_TYPE
+from relay.observer import BlobFailed
 from relay.refusals import explain
 from relay.resources import resource_of_container
 from relay.sdk_errors import code_of, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from azure.storage.blob.aio import BlobLeaseClient
 
     from relay.identity import Identity
+    from relay.observer import Observer
     from relay.settings import Container
 
 _CONTENT: Final = ContentSettings(content_type=BATCH_TYPE)
@@ -69,20 +78,26 @@ class Blobs:
         container: which one.
         identity: by whom.
         ca_file: a CA to trust instead of the public ones.
+        observe: hears of calls that fail.
     """
 
     def __init__(
-        self, container: Container, identity: Identity, ca_file: str | None = None
+        self,
+        container: Container,
+        identity: Identity,
+        ca_file: str | None = None,
+        observe: Observer = lambda _: None,
     ) -> None:
         self._container = container
         self._identity = identity
         self._ca_file = ca_file
+        self._observe = observe
         self._client: ContainerClient | None = None
         self._leases: dict[str, BlobLeaseClient] = {}
         self._resource = resource_of_container(container)
 
-    async def write(self, name: str, text: str) -> None:
-        """Make a blob durable; an older one of that name is overwritten."""
+    async def write(self, name: str, text: str, marks: Mapping[str, str]) -> None:
+        """Make a blob durable, with its marks; an older one of that name is overwritten."""
         async with self._call():
             await self._open().upload_blob(
                 name,
@@ -90,6 +105,7 @@ class Blobs:
                 overwrite=True,
                 content_settings=_CONTENT,
                 encryption_scope=self._container.encryption_scope or None,
+                metadata=dict(marks),
             )
 
     async def prefixes(self, start: str, delimiter: str) -> list[str]:
@@ -102,11 +118,13 @@ class Blobs:
 
     async def listed(self, start: str) -> AsyncIterator[Listed]:
         """Yield the blobs whose names begin so, in the names' order."""
-        listing = self._open().list_blobs(name_starts_with=start, results_per_page=_PAGE)
+        listing = self._open().list_blobs(
+            name_starts_with=start, include=["metadata"], results_per_page=_PAGE
+        )
         pages = listing.by_page()
         while (page := await self._page(pages)) is not None:
             for blob in page:
-                yield Listed(blob.name, blob.size, blob.last_modified)
+                yield Listed(blob.name, blob.size, blob.last_modified, blob.metadata or {})
 
     async def _page(self, pages: AsyncIterator[Any]) -> list[Any] | None:
         async with self._call():
@@ -162,7 +180,9 @@ class Blobs:
             async with self._call():
                 await lease.release()
 
-    async def overwrite(self, name: str, version: str, text: str) -> bool:
+    async def overwrite(
+        self, name: str, version: str, text: str, marks: Mapping[str, str]
+    ) -> bool:
         """Write a claimed blob anew; false, and nothing is written, if the claim was lost."""
         lease = self._leases.get(name)
         if lease is None:
@@ -174,6 +194,7 @@ class Blobs:
                     text,
                     overwrite=True,
                     content_settings=_CONTENT,
+                    metadata=dict(marks),
                     encryption_scope=self._container.encryption_scope or None,
                     lease=lease,
                     etag=version,
@@ -236,7 +257,9 @@ class Blobs:
             said = str(error)
             refusal = explain(reason, self._resource, self._identity.principal, said)
             detail = f"{self._resource.label}: {str(error) or type(error).__name__}"
-            raise DeliveryError(reason, detail, refusal=refusal) from error
+            failure = DeliveryError(reason, detail, refusal=refusal)
+            self._observe(BlobFailed(failure))
+            raise failure from error
 
 
 def _trusting(ca_file: str | None) -> dict[str, Any]:

@@ -8,27 +8,26 @@ reason in extension attributes. Its fate is `waiting` (redriven when the destina
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from relay.dead_letters.names import MALFORMED_ROUTE, Fate
 from relay.event import Event
-from relay.failures import Reason
+from relay.failures import LONGEST_DETAIL, Reason
 from relay.formats import json_format
 from relay.ingress import Arrival, Malformed
 from relay.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from relay.dead_letters.backlog import Backlog
     from relay.dead_letters.names import Shelf
     from relay.event import AttributeValue
 
 MALFORMED_TYPE: Final = "twinrelay.malformed"
-LONGEST_DETAIL: Final = 1024
-"""Characters of the detail that a dead letter keeps."""
 
 _OWN: Final = "relayown"
 """Keeps the event's own attributes of the names below: it was a dead letter once before."""
@@ -76,11 +75,13 @@ class Listed:
     Attributes:
         size: in bytes.
         written: when it was written last; every letter in it came before.
+        marks: what is to be known of its letters without reading them.
     """
 
     name: str
     size: int
     written: datetime
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,9 @@ class DeadLetters(Protocol):
 
         Nothing is removed then.
         """
+
+    async def backlog(self, route: str) -> Backlog:
+        """Count what is kept for a route, without reading it."""
 
     async def close(self) -> None:
         """Let go of connections."""

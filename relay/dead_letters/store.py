@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from relay.dead_letters.backlog import MOST_LISTED, Marked, count, marked, marks, oldest
 from relay.dead_letters.letters import Kept, encode, unpack
 from relay.dead_letters.names import Fate, Shelf, parse, shelf_of
 from relay.dead_letters.portions import LIMITS, Limits, portioned
@@ -12,6 +14,7 @@ from relay.dead_letters.portions import LIMITS, Limits, portioned
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
+    from relay.dead_letters.backlog import Backlog
     from relay.dead_letters.blobs import Blobs
     from relay.dead_letters.letters import DeadLetter, Listed, Parcel
     from relay.ingress import Arrival
@@ -31,7 +34,7 @@ class BlobDeadLetters:
 
     async def put(self, name: str, letters: Sequence[DeadLetter], route: str) -> None:
         """Make a blob of letters durable; an older one of that name is overwritten."""
-        await self._blobs.write(name, encode(letters, route))
+        await self._blobs.write(name, encode(letters, route), marks(letters))
 
     async def kept(
         self, route: str, batch: Sequence[Arrival], but: Collection[str] = ()
@@ -82,11 +85,33 @@ class BlobDeadLetters:
 
     async def replace(self, parcel: Parcel, letters: Sequence[DeadLetter], route: str) -> bool:
         """Keep only these of a claimed parcel's letters; false if the claim was lost."""
-        return await self._blobs.overwrite(parcel.name, parcel.version, encode(letters, route))
+        return await self._blobs.overwrite(
+            parcel.name, parcel.version, encode(letters, route), marks(letters)
+        )
 
     async def remove(self, parcel: Parcel) -> bool:
         """Remove a claimed parcel whose letters are all delivered; false if it was lost."""
         return await self._blobs.remove(parcel.name, parcel.version)
+
+    async def backlog(self, route: str) -> Backlog:
+        """Count what is kept for a route, by a listing, and read the oldest that waits."""
+        found: list[Marked] = []
+        for fate in Fate:
+            async for blob in self._blobs.listed(Shelf(route, fate).prefix):
+                if len(found) == MOST_LISTED:
+                    return await self._backlog(found, is_whole=False)
+                found.append(marked(blob))
+        return await self._backlog(found, is_whole=True)
+
+    async def _backlog(self, found: list[Marked], *, is_whole: bool) -> Backlog:
+        longest = oldest(found)
+        names = [] if longest is None else [longest.name]
+        parcels = [
+            unpack(stored.name, stored.version, stored.body)
+            for stored in await self._blobs.read(names)
+        ]
+        letters = [letter for parcel in parcels for letter in parcel.letters]
+        return replace(count(found, is_whole=is_whole), first=next(iter(letters), None))
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from relay.settings.problems import Problem, SettingsError
 from relay.settings.reader import read
+from relay.settings.telemetry import Exporter, Protocol, TelemetrySettings
 from relay.settings.values import (
     SYSTEM_ASSIGNED,
     Access,
@@ -28,15 +29,18 @@ __all__ = [
     "Api",
     "Connection",
     "Container",
+    "Exporter",
     "HttpIngress",
     "Ingress",
     "ManagedIdentity",
     "Network",
     "Problem",
+    "Protocol",
     "ServiceBusIngress",
     "ServiceTags",
     "Settings",
     "SettingsError",
+    "TelemetrySettings",
     "Transport",
     "TwinsInstance",
     "WaysIn",

@@ -26,6 +26,7 @@ from relay.settings.secrets import (
     find_secrets,
     holds_secret,
 )
+from relay.settings.telemetry import RELAY_TELEMETRY, read_telemetry
 from relay.settings.values import (
     Connection,
     Container,
@@ -85,6 +86,7 @@ _PLAIN: Final = (
     "RELAY_CA_FILE",
     "RELAY_CLOUD",
     "RELAY_MANAGEMENT_URL",
+    RELAY_TELEMETRY,
     *INGRESS_SETTINGS,
     *OPERATIONS_SETTINGS,
     "DEAD_LETTERS_CONTAINER",
@@ -121,6 +123,9 @@ def read(
         routes=tuple(routes),
         connections={name: reader.connection(name) for name in names},
         dead_letters=reader.container(),
+        telemetry=read_telemetry(
+            environment, directory, problems, reader.called(RELAY_TELEMETRY)
+        ),
         event_grid_source=reader.optional("INGRESS_EVENT_GRID_SOURCE") or None,
         ca_file=reader.ca_file(),
         budget=read_budget(environment, directory, problems),

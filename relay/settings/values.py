@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from relay.clouds import PUBLIC, Cloud
+from relay.settings.telemetry import NO_TELEMETRY, TelemetrySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -275,6 +276,7 @@ class Settings:
         dead_letters: where dead letters go.
         event_grid_source: the `source` of events in Event Grid's schema, which has none.
         ca_file: a CA to trust instead of the public ones; the AMQP clients ask no environment.
+        telemetry: where telemetry goes.
         budget: seconds for settling one batch, well within what the host grants.
         ways_in: which ways in there are.
         prefix: how the names of this relay's settings begin, where an app holds several.
@@ -293,6 +295,7 @@ class Settings:
     event_grid_source: str | None = None
     ca_file: str | None = None
     budget: float = 120.0
+    telemetry: TelemetrySettings = NO_TELEMETRY
     ways_in: WaysIn = WaysIn()
     prefix: str = ""
     host_storage: Container | None = None

@@ -64,3 +64,11 @@ def test_redrive_shows_memory_and_speed_of_a_backlog_and_the_gain_of_portions() 
     assert [40, 10, 10] == [row["letters"] for row in rows]
     assert all(row["per_second"] > 0 and row["memory_grew_mib"] >= 0 for row in rows)
     assert rows[-1]["gain"] > 0
+
+
+def test_telemetry_compares_each_way_with_none_at_all() -> None:
+    rows = printed("telemetry", "--batches", "1", "--size", "10", "--rounds", "1")
+
+    assert ["off", "otlp", "down"] == [row["telemetry"] for row in rows]
+    assert all({"median", "worst"} == row["batch_seconds"].keys() for row in rows)
+    assert 1.0 == rows[0]["to_off"]

@@ -16,12 +16,13 @@ from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 from lab.credential import managed_identity
 from lab.local_azure import LocalAzure
 from lab.plan import DEAD_LETTERS, free_block, plant_plan
-from relay.dead_letters import DeadLetter, DeadLetters, Fate, Parcel, Shelf, blob_name
+from relay.dead_letters import Backlog, DeadLetter, DeadLetters, Fate, Parcel, Shelf, blob_name
 from relay.dead_letters.blobs import Blobs
 from relay.dead_letters.store import BlobDeadLetters
 from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.identity import Identity
+from relay.observer import BlobFailed, Fact
 from relay.settings import Container
 from tests.fakes import NOON, MemoryDeadLetters, an_arrival, an_event
 
@@ -359,6 +360,52 @@ async def test_a_lane_of_any_name_comes_back_by_its_name(shelf: Keeping, lane: s
 
     assert [lane] == await shelf.lanes()
     assert ["1"] == ids(await shelf.parcels(lane))
+
+
+async def test_a_backlog_counts_events_by_what_is_to_become_of_them(shelf: Keeping) -> None:
+    await shelf.put(5, 6, 7, hours=1)
+    await shelf.put(1, lane="hub/1", hours=2)
+    await shelf.put(8, fate=Fate.HELD)
+
+    backlog = await shelf.store.backlog(shelf.route)
+
+    assert (backlog.waiting, backlog.held, backlog.is_whole) == (4, 1, True)
+    assert backlog.oldest == NOON + timedelta(hours=1)
+    assert backlog.first is not None
+    assert (backlog.first.reason, backlog.first.arrival.sequence) == (Reason.FORBIDDEN, 5)
+
+
+async def test_a_backlog_shrinks_with_what_is_left_of_a_parcel(shelf: Keeping) -> None:
+    letters = await shelf.put(1, 2, 3)
+    parcels = await shelf.parcels()
+    async with shelf.store.claimed(parcels) as ours:
+        assert await shelf.store.replace(ours[0], letters[2:], shelf.route)
+
+    assert (await shelf.store.backlog(shelf.route)).waiting == 1
+
+
+async def test_a_route_without_dead_letters_has_no_backlog(shelf: Keeping) -> None:
+    assert await shelf.store.backlog(shelf.route) == Backlog()
+
+
+async def test_a_refusal_by_blob_is_told_whatever_was_asked(azure: LocalAzure) -> None:
+    container = Container(azure.storage.url, DEAD_LETTERS, "", azure.storage.resource_id)
+    facts: list[Fact] = []
+    async with Identity() as identity:
+        blobs = Blobs(container, identity, str(azure.tls.ca_file), facts.append)
+        store = BlobDeadLetters(blobs)
+        azure.storage.refuse(403, "AuthorizationPermissionMismatch")
+        with pytest.raises(DeliveryError):
+            await store.put("told~hub/1", [a_letter(1, "hub/0", 0, Reason.TIMEOUT)], "told")
+        with pytest.raises(DeliveryError):
+            await store.backlog("told")
+        azure.storage.allow()
+        await store.backlog("told")
+        await store.close()
+
+    failed = [fact.error for fact in facts if isinstance(fact, BlobFailed)]
+    assert [Reason.FORBIDDEN, Reason.FORBIDDEN] == [error.reason for error in failed]
+    assert all(error.refusal is not None for error in failed)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.dead_letters import DeadLetter
-from relay.failures import DeliveryError, Reason
+from relay.dead_letters import Backlog, DeadLetter
+from relay.failures import LONGEST_DETAIL, DeliveryError, Reason, Refusal
 from relay.health import Health, RouteHealth, State, state_for
 from relay.observer import (
     DeadLettered,
@@ -19,8 +20,10 @@ from relay.observer import (
     Failed,
     MalformedKept,
     Redriven,
+    Surveyed,
     Unrouted,
 )
+from relay.survey import OLD, Survey
 from tests.fakes import NOON, a_route, always, an_arrival, an_event, failing
 from tests.relay.event_path import an_event_path
 from tests.virtual_time import in_virtual_time
@@ -151,6 +154,14 @@ def test_events_that_only_went_behind_others_say_nothing_against_a_healthy_route
     assert watch.states == [(State.REFUSED, Reason.FORBIDDEN), (State.HEALTHY, None)]
 
 
+def test_events_that_go_behind_others_do_not_change_why_a_route_is_refused() -> None:
+    watch = Watch()
+
+    health = watch.hear(failed(Reason.FORBIDDEN), dead_lettered(Reason.UNAVAILABLE, attempts=0))
+
+    assert (health.state, health.reason) == (State.REFUSED, Reason.FORBIDDEN)
+
+
 def test_a_redrive_that_gets_through_in_part_only_heals_nothing() -> None:
     health = Watch().hear(failed(Reason.FORBIDDEN), Redriven(HUB, 5, left=1))
 
@@ -244,3 +255,165 @@ def failed(reason: Reason) -> Failed:
 def dead_lettered(reason: Reason, *, attempts: int = 1) -> DeadLettered:
     letter = DeadLetter(an_arrival(an_event()), reason, f"it was {reason}", attempts, NOON)
     return DeadLettered(HUB, [letter])
+
+
+# What Blob tells
+
+
+def test_what_waits_in_blob_counts_in_a_process_that_has_just_begun() -> None:
+    watch = Watch()
+    words = "hub refused it. To mend it: az role assignment create"
+
+    health = watch.hear(Surveyed(HUB, a_backlog(Reason.FORBIDDEN, detail=words)))
+
+    assert (health.state, health.reason) == (State.REFUSED, Reason.FORBIDDEN)
+    assert (health.detail, health.remedy) == ("hub refused it.", "az role assignment create")
+    assert health.since == NOON
+
+
+def test_words_that_were_cut_give_no_command_to_paste() -> None:
+    words = "hub refused it. To mend it: az role assignment create".ljust(LONGEST_DETAIL, "x")
+
+    health = Watch().hear(Surveyed(HUB, a_backlog(Reason.FORBIDDEN, detail=words)))
+
+    assert (health.detail, health.remedy) == ("hub refused it.", "")
+
+
+def test_a_route_that_delivers_while_letters_wait_is_degraded() -> None:
+    watch = Watch()
+
+    health = watch.hear(delivered(), Surveyed(HUB, a_backlog(Reason.FORBIDDEN)), delivered())
+
+    assert (health.state, health.reason) == (State.DEGRADED, Reason.FORBIDDEN)
+    assert watch.states == [(State.DEGRADED, Reason.FORBIDDEN)]
+
+
+def test_a_redrive_of_all_that_waits_heals_at_once() -> None:
+    watch = Watch()
+
+    health = watch.hear(
+        failed(Reason.FORBIDDEN),
+        Surveyed(HUB, a_backlog(Reason.FORBIDDEN, waiting=5)),
+        Redriven(HUB, 2),
+        Redriven(HUB, 3),
+    )
+
+    assert health.state is State.HEALTHY
+    assert [state for state, _ in watch.states] == [
+        *(State.REFUSED, State.DEGRADED, State.HEALTHY)
+    ]
+
+
+def test_an_old_failure_counts_no_more_once_nothing_waits() -> None:
+    """Another process redrove it, or a person took it away."""
+    watch = Watch()
+    watch.hear(failed(Reason.FORBIDDEN), Surveyed(HUB, Backlog()))
+    assert watch.health.routes["hub"].state is State.REFUSED
+
+    health = watch.hear(Surveyed(HUB, Backlog()))
+
+    assert health.state is State.HEALTHY
+
+
+def test_a_survey_that_did_not_come_to_an_end_clears_nobody() -> None:
+    health = Watch().hear(failed(Reason.FORBIDDEN), Unrouted(1), Unrouted(1), NOT_WHOLE)
+
+    assert health.state is State.REFUSED
+
+
+def test_what_is_held_for_a_person_is_not_held_against_the_route() -> None:
+    health = Watch().hear(Surveyed(HUB, Backlog(waiting=0, held=9)))
+
+    assert health.state is State.HEALTHY
+    assert health.backlog is not None
+    assert health.backlog.held == 9
+
+
+def test_a_letter_that_cannot_be_read_still_waits() -> None:
+    health = Watch().hear(Surveyed(HUB, Backlog(waiting=1, oldest=NOON)))
+
+    assert (health.state, health.reason) == (State.DEGRADED, Reason.UNKNOWN)
+
+
+def test_a_refusal_is_told_with_the_command_that_mends_it() -> None:
+    error = DeliveryError(Reason.FORBIDDEN, "unauthorized-access", refusal=a_refusal())
+
+    health = Watch().hear(Failed(HUB, error))
+
+    assert (health.detail, health.remedy) == ("it lacks the role", "az role assignment create")
+
+
+NOT_WHOLE = Surveyed(HUB, Backlog(is_whole=False))
+
+
+def a_backlog(reason: Reason, *, waiting: int = 1, detail: str = "it is away") -> Backlog:
+    letter = DeadLetter(an_arrival(an_event()), reason, detail, 1, NOON)
+    return Backlog(waiting, 0, NOON, letter)
+
+
+@in_virtual_time
+async def test_a_survey_tells_of_every_route_and_blob_that_fails_is_no_failure_of_it() -> None:
+    queue, facts = a_route("queue"), list[Fact]()
+    path = an_event_path(HUB, queue)
+    path.sinks["hub"].faults = always(Reason.FORBIDDEN)
+    await path.delivery.settle([an_arrival(sequence=n) for n in range(3)])
+    survey = Survey([HUB, queue], path.dead_letters, facts.append)
+
+    await survey.look()
+    assert counted(facts) == {"hub": 3, "queue": 0}
+
+    facts.clear()
+    path.dead_letters.faults = always(Reason.TIMEOUT)
+    await survey.look()
+    assert facts == []
+
+
+@in_virtual_time
+async def test_who_asks_how_routes_fare_has_blob_looked_into_once_a_minute() -> None:
+    path, facts = an_event_path(HUB), list[Fact]()
+    survey = Survey([HUB], path.dead_letters, facts.append)
+
+    for _ in range(5):
+        survey.look_soon()
+        await asyncio.sleep(1)
+    assert counted(facts) == {"hub": 0}
+    assert len(facts) == 1
+
+    await asyncio.sleep(OLD)
+    survey.look_soon()
+    await asyncio.sleep(1)
+    assert len(facts) == 2
+    await survey.close()
+
+
+@in_virtual_time
+async def test_a_survey_under_way_ends_with_its_process() -> None:
+    path, facts = an_event_path(HUB), list[Fact]()
+    path.dead_letters.latency = lambda: 100.0
+    survey = Survey([HUB], path.dead_letters, facts.append)
+
+    survey.look_soon()
+    await asyncio.sleep(0)
+    await survey.close()
+
+    assert facts == []
+
+
+def counted(facts: Sequence[Fact]) -> dict[str, int]:
+    return {f.route.name: f.backlog.waiting for f in facts if isinstance(f, Surveyed)}
+
+
+def a_refusal() -> Refusal:
+    return Refusal(
+        reason=Reason.FORBIDDEN,
+        identity="system-assigned identity",
+        client_id="",
+        object_id="",
+        destination="analytics/hub",
+        audience="https://eventhubs.azure.net/",
+        role="Azure Event Hubs Data Sender",
+        role_id="2b629674-e913-4c01-ae53-ef4638d8f975",
+        scope="/subscriptions/s",
+        cause="it lacks the role",
+        remedy="az role assignment create",
+    )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from relay.event import Event
 from relay.failures import DeliveryError, Reason, Refusal
 from relay.ingress import Arrival
-from relay.observer import Delivered, Fact, Failed
+from relay.observer import Delivered, Fact, Failed, Sent
 from relay.sending import NO_PATIENCE, Failure, Patience, Sender
 from tests.fakes import (
     NOON,
@@ -278,7 +278,7 @@ async def test_every_failed_attempt_is_told_and_what_is_delivered_once() -> None
 
     await send(sink, arrivals(2), facts)
 
-    assert told(facts) == ["Failed throttled", "Delivered 2 at 2"]
+    assert told(facts) == ["Failed throttled", "Sent 1", "Delivered 2 at 2"]
 
 
 @in_virtual_time
@@ -288,7 +288,7 @@ async def test_a_poison_event_is_told_as_a_failure_of_its_own() -> None:
 
     await send(sink, arrivals(2), facts)
 
-    assert told(facts) == ["Failed rejected", "Failed rejected", "Delivered 1 at 1"]
+    assert told(facts) == ["Failed rejected", "Sent 1", "Failed rejected", "Delivered 1 at 1"]
 
 
 def test_a_refusals_words_stand_in_the_dead_letter() -> None:
@@ -379,6 +379,8 @@ def told(facts: Sequence[Fact]) -> list[str]:
         match fact:
             case Delivered(_, accepted, attempts):
                 words.append(f"Delivered {len(accepted)} at {attempts}")
+            case Sent(_, batch):
+                words.append(f"Sent {len(batch)}")
             case Failed(_, error):
                 words.append(f"Failed {error.reason}")
             case _:

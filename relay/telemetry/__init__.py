@@ -1,0 +1,9 @@
+"""What the relay tells operators, by OpenTelemetry: metrics, spans, logs; it only listens."""
+
+from __future__ import annotations
+
+from relay.telemetry.listening import Telemetry
+from relay.telemetry.pipeline import Pipeline, build
+from relay.telemetry.records import RedactedRecord
+
+__all__ = ["Pipeline", "RedactedRecord", "Telemetry", "build"]

@@ -1,0 +1,28 @@
+"""How old an event is, where its own `time` can be believed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from relay.event import Event
+
+OLDEST: Final = timedelta(days=366)
+"""What claims to be older was never given a time: no hub keeps an event so long."""
+SKEW: Final = timedelta(minutes=5)
+"""How far the sender's clock may be ahead of ours."""
+
+
+def age(event: Event, now: datetime) -> float | None:
+    """Return the seconds since an event's `time`; `None` where it is absent or absurd."""
+    try:
+        time = datetime.fromisoformat(event.text("time"))
+    except ValueError:
+        return None
+    if time.tzinfo is None:
+        return None
+    passed = now - time
+    if not -SKEW <= passed <= OLDEST:
+        return None
+    return max(passed.total_seconds(), 0.0)

@@ -1,0 +1,203 @@
+"""Where exporters hand over: what arrives is decoded, and answered as told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from aiohttp import web
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs_grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces_grpc
+
+from lab.certificates import TlsFiles
+from lab.serving import HttpServer
+
+
+@dataclass
+class Received:
+    """What arrived over OTLP: names, and of metrics the last value of each series."""
+
+    metrics: set[str] = field(default_factory=set)
+    values: dict[tuple[str, frozenset[tuple[str, str]]], float] = field(default_factory=dict)
+    spans: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    resources: list[dict[str, str]] = field(default_factory=list)
+
+    def take(self, request: Any) -> None:
+        """Decode a request of any of the three signals."""
+        match request:
+            case metrics.ExportMetricsServiceRequest():
+                for resource in request.resource_metrics:
+                    self._resource(resource.resource)
+                    for metric in (m for s in resource.scope_metrics for m in s.metrics):
+                        self._metric(metric)
+            case traces.ExportTraceServiceRequest():
+                for resource in request.resource_spans:
+                    self._resource(resource.resource)
+                    self.spans += [p.name for s in resource.scope_spans for p in s.spans]
+            case logs.ExportLogsServiceRequest():
+                for resource in request.resource_logs:
+                    self._resource(resource.resource)
+                    self.logs += [
+                        record.body.string_value
+                        for scope in resource.scope_logs
+                        for record in scope.log_records
+                    ]
+
+    def value(self, name: str, **attributes: str) -> float:
+        """Return what a metric's series with these attributes amount to."""
+        wanted = {(key.replace("_", "."), value) for key, value in attributes.items()}
+        return sum(
+            value
+            for (found, series), value in self.values.items()
+            if found == name and wanted <= {(k.replace("_", "."), v) for k, v in series}
+        )
+
+    def _metric(self, metric: Any) -> None:
+        self.metrics.add(metric.name)
+        for point in (*metric.sum.data_points, *metric.gauge.data_points):
+            series = frozenset((a.key, a.value.string_value) for a in point.attributes)
+            value = point.as_int if point.HasField("as_int") else point.as_double
+            self.values[metric.name, series] = value
+
+    def _resource(self, resource: Any) -> None:
+        self.resources.append({a.key: a.value.string_value for a in resource.attributes})
+
+
+_REQUESTS: dict[str, Callable[[], Any]] = {
+    "/v1/metrics": metrics.ExportMetricsServiceRequest,
+    "/v1/traces": traces.ExportTraceServiceRequest,
+    "/v1/logs": logs.ExportLogsServiceRequest,
+}
+
+
+class OtlpOverHttp:
+    """A collector on loopback.
+
+    Attributes:
+        status: how it answers.
+        hangs: set while it is to answer nothing; `asked` is set with the first request.
+    """
+
+    def __init__(self) -> None:
+        self.received = Received()
+        self.status = 200
+        self.hangs = False
+        self.asked = asyncio.Event()
+        app = web.Application()
+        app.router.add_post("/{path:.*}", self._take)
+        self.server = HttpServer("a collector", app)
+
+    async def _take(self, request: web.Request) -> web.Response:
+        self.asked.set()
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.status == 200:
+            message = _REQUESTS[request.path]()
+            message.ParseFromString(await request.read())
+            self.received.take(message)
+        return web.Response(status=self.status)
+
+
+class _Taker:
+    """A servicer of any signal."""
+
+    def __init__(self, received: Received, answer: Any, code: grpc.StatusCode | None) -> None:
+        self._received = received
+        self._answer = answer
+        self._code = code
+
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - OTLP's name
+        if self._code is not None:
+            context.abort(self._code, "so it was told")
+        self._received.take(request)
+        return self._answer
+
+
+@contextmanager
+def otlp_over_grpc(
+    code: grpc.StatusCode | None = None,
+) -> Iterator[tuple[str, Received]]:
+    """Serve a collector on loopback; yield where, and what arrives."""
+    received = Received()
+    server = grpc.server(ThreadPoolExecutor(max_workers=2))
+    for add, answer in (
+        (
+            metrics_grpc.add_MetricsServiceServicer_to_server,
+            metrics.ExportMetricsServiceResponse,
+        ),
+        (traces_grpc.add_TraceServiceServicer_to_server, traces.ExportTraceServiceResponse),
+        (logs_grpc.add_LogsServiceServicer_to_server, logs.ExportLogsServiceResponse),
+    ):
+        add(_Taker(received, answer(), code), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}", received
+    server.stop(None).wait()
+
+
+_CLOSE = {"Connection": "close"}
+"""Azure Monitor's exporters never close a connection by themselves."""
+
+
+class Ingestion:
+    """Stands in for the ingestion of Application Insights, over TLS.
+
+    Attributes:
+        judge: answers for a bearer token: 200 takes what it brings.
+        envelopes: what was taken.
+    """
+
+    def __init__(self, tls: TlsFiles, judge: Callable[[str], int]) -> None:
+        self.judge = judge
+        self.envelopes: list[dict[str, Any]] = []
+        app = web.Application()
+        app.router.add_post("/{slash:/?}v2.1/track", self._track)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        self.server = HttpServer("ingestion", app, tls=context)
+
+    @property
+    def connection_string(self) -> str:
+        """Return what leads here."""
+        key = "00000000-0000-0000-0000-000000000001"
+        return f"InstrumentationKey={key};IngestionEndpoint={self.server.url}/"
+
+    @property
+    def metrics(self) -> set[str]:
+        """The names of the metrics that were taken."""
+        return {
+            metric["name"]
+            for envelope in self.envelopes
+            for metric in envelope["data"]["baseData"].get("metrics", [])
+        }
+
+    @property
+    def dependencies(self) -> list[dict[str, Any]]:
+        """The spans that were taken."""
+        kind = "RemoteDependencyData"
+        datas = [envelope["data"] for envelope in self.envelopes]
+        return [data["baseData"] for data in datas if data["baseType"] == kind]
+
+    async def _track(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        status = self.judge(token)
+        if status != 200:
+            return web.Response(status=status, headers=_CLOSE)
+        taken = json.loads(await request.read())
+        self.envelopes += taken
+        return web.json_response(
+            {"itemsReceived": len(taken), "itemsAccepted": len(taken), "errors": []},
+            headers=_CLOSE,
+        )

@@ -1,0 +1,103 @@
+"""Telemetry of the app in the real worker, to a real collector and to one that is down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.relay.telemetry.receivers import OtlpOverHttp
+from tests.test_end_to_end import ONE_ROUTE, SECONDS, SENDER_ROLE, World, a_world, some_events
+
+CONTRIBUTOR = "Storage Blob Data Contributor"
+
+
+@pytest.fixture
+async def collector() -> AsyncIterator[OtlpOverHttp]:
+    running = OtlpOverHttp()
+    await running.server.start()
+    yield running
+    await running.server.stop()
+
+
+def to(collector: OtlpOverHttp) -> dict[str, str]:
+    otlp = {
+        "RELAY_TELEMETRY": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.server.url,
+    }
+    return ONE_ROUTE | otlp
+
+
+async def redriving_until(world: World, condition: Callable[[], bool]) -> None:
+    """Let the timer fire until it has handed over what makes the condition true."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():
+            await world.host.invoke_timer("redrive")
+
+
+async def test_refusals_backlog_and_recovery_are_seen_from_outside(
+    tmp_path: Path, collector: OtlpOverHttp
+) -> None:
+    value = collector.received.value
+    async with a_world(tmp_path, to(collector)) as world:
+        scope = world.azure.control.scope("analytics/telemetry")
+        world.azure.control.revoke("relay", SENDER_ROLE, scope)
+        await world.send(list(some_events(30)))
+        await world.until(lambda: world.count("relay.dead_lettered") >= 30)
+
+        await redriving_until(world, lambda: value("relay.dead_letters") >= 30)
+        assert value("relay.route.healthy") == 0
+        assert value("relay.route.state", relay_route_state="refused") == 1
+        assert (
+            value(
+                "relay.authorization.failures",
+                error_type="forbidden",
+                relay_refused_by="destination",
+            )
+            > 0
+        )
+
+        world.azure.control.grant("relay", SENDER_ROLE, scope)
+        await redriving_until(world, lambda: value("relay.route.healthy") == 1)
+        assert value("relay.events", relay_outcome="redriven") == 30
+        await redriving_until(world, lambda: value("relay.dead_letters") == 0)
+
+    assert {"settle", "redrive"} <= set(collector.received.spans)
+    assert "relay.refused" in collector.received.logs
+
+
+async def test_a_refusal_by_blob_is_counted_and_told(
+    tmp_path: Path, collector: OtlpOverHttp
+) -> None:
+    value = collector.received.value
+    async with a_world(tmp_path, to(collector)) as world:
+        control = world.azure.control
+        control.revoke("relay", SENDER_ROLE, control.scope("analytics/telemetry"))
+        control.revoke("relay", CONTRIBUTOR, control.scope("dead-letters"))
+        await world.send(list(some_events(5)))
+        await world.until(lambda: world.host.counts.get("failed", 0) >= 2)
+        await world.until(
+            lambda: any(
+                record.properties.get("refused_by") == "dead_letters"
+                for record in world.told("relay.refused")
+            )
+        )
+
+    assert value("relay.authorization.failures", relay_refused_by="dead_letters") > 0
+    assert "relay.batch.duration" in collector.received.metrics
+
+
+async def test_a_collector_that_never_answers_costs_no_event(
+    tmp_path: Path, collector: OtlpOverHttp
+) -> None:
+    collector.hangs = True
+    async with a_world(tmp_path, to(collector)) as world:
+        await world.send(list(some_events(100)))
+        await world.until(lambda: world.settled("everything") >= 100)
+        report = await world.audit_hub()
+        assert world.host.counts.get("failed", 0) == 0
+
+    assert report.is_clean, report.as_json()
+    assert collector.asked.is_set()
