@@ -120,7 +120,7 @@ async def caller(bearer: str, tenant: Tenant | None = None, access: Access = ACC
         {"nbf": 30},
         {"exp": -30},
     ],
-    ids=["v1", "v2", "client id", "list", "no tenant"],
+    ids=["v1", "v2", "client id", "list", "no tenant", "fast clock", "slow clock"],
 )
 async def test_a_token_of_the_tenant_tells_who_calls(changes: dict[str, object]) -> None:
     """Of either version; clocks may differ by a minute, and small numbers count from now."""
