@@ -3,13 +3,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
-from relay.app import from_environment
+import pytest
+
+from relay.app import Relay, from_environment
 from relay.dead_letters import Backlog
 from relay.failures import Reason
 from relay.health import CURRENT, RouteHealth, State
+from relay.observer import Fact, RequestRefused
+from relay.operations.answers import Answer
 from relay.operations.route_report import report
+from relay.settings import read
 from tests.fakes import NOON, a_route
+from tests.relay.operations.twins_world import Request
 from tests.test_function_app import example_settings
 
 HUB = a_route("hub")
@@ -88,3 +95,42 @@ async def test_a_relay_reports_every_route_from_the_beginning() -> None:
     ]
     assert {"healthy"} == {route["state"] for route in told["routes"]}
     assert all(route["destination"]["namespace"] for route in told["routes"])
+
+
+# Over HTTP
+
+API = {
+    "RELAY_HTTP_API": "true",
+    "ACCESS_TENANT": "11111111-1111-4111-8111-111111111111",
+    "ACCESS_AUDIENCE": "api://twin-relay",
+}
+
+
+async def asked(accept: str) -> tuple[Answer, list[Fact]]:
+    """Ask a whole relay for its routes, without a token."""
+    facts: list[Fact] = []
+    settings = read(example_settings() | API, Path(__file__).parents[3])
+    relay = Relay(settings, facts.append)
+    request = Request("GET", "https://relay.example/api/routes", {"accept": accept}, b"")
+    answer = await relay.surface.from_operator(request)
+    await relay.close()
+    return answer, facts
+
+
+async def test_a_browser_is_shown_the_page() -> None:
+    answer, _ = await asked("text/html,application/xhtml+xml")
+
+    assert answer.status == 200
+    assert b"<title>Twin Relay: routes</title>" in answer.body
+    assert "sha256-" in answer.headers["Content-Security-Policy"]
+
+
+async def test_a_caller_without_a_token_is_refused_and_that_is_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer, facts = await asked("application/json")
+
+    assert answer.status == 401
+    assert [401] == [fact.status for fact in facts if isinstance(fact, RequestRefused)]
+    refused = [r for r in caplog.records if r.getMessage().startswith("relay.refused ")]
+    assert ["relay"] == [record.refused_by for record in refused]  # type: ignore[attr-defined]
