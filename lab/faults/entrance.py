@@ -40,7 +40,7 @@ class Ingress(StrEnum):
 
     @property
     def is_ordered(self) -> bool:
-        """Whether it brings the events of a twin in an order that the relay promises to keep."""
+        """Whether it brings events in an order that the relay promises to keep."""
         return self in {Ingress.EVENT_HUB, Ingress.SESSIONS}
 
     @property
@@ -59,7 +59,11 @@ _SETTINGS: Final = {
         "INGRESS_EVENT_HUB": ENTITY,
         "INGRESS_CONSUMER_GROUP": "relay",
     },
-    Ingress.SESSIONS: {"INGRESS_QUEUE": ENTITY, "INGRESS_SESSIONS": "true"},
+    Ingress.SESSIONS: {
+        "INGRESS_QUEUE": ENTITY,
+        "INGRESS_SESSIONS": "true",
+        "INGRESS_BATCHES": "true",
+    },
     Ingress.SUBSCRIPTION: {
         "INGRESS_TOPIC": ENTITY,
         "INGRESS_SUBSCRIPTION": SUBSCRIPTION,

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import batched
 from typing import TYPE_CHECKING, Final, Protocol
+from zlib import crc32
 
 from azure.storage.blob.aio import ContainerClient
 
@@ -26,7 +27,7 @@ from lab.faults.entrance import (
     Ingress,
 )
 from lab.plan import HOST_CONTAINER
-from lab.twins import BusSender, Sender, TopicSender, by_twin_session
+from lab.twins import BusSender, Sender, TopicSender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from lab.twins import Message, Notification
 
 _BATCH: Final = 10
+_SESSIONS: Final = 3
 _STRAY: Final = "stray"
 """The session of what belongs to no twin."""
 
@@ -120,7 +122,7 @@ class HubWay:
 
 
 class BusWay:
-    """By a queue with sessions, one a twin, or by a topic's subscription without.
+    """By a queue with sessions, or by a topic's subscription without.
 
     What the host has settled is gone from there, so that what was sent is written down.
     """
@@ -139,7 +141,7 @@ class BusWay:
             now = time.time()
             await self._flowing.send(chunk)
             self._sent += [
-                _received(each.as_amqp(), now, each.twin_id if self._session else "")
+                _received(each.as_amqp(), now, _session(each) if self._session else "")
                 for each in chunk
             ]
 
@@ -155,7 +157,7 @@ class BusWay:
 
     async def is_settled(self) -> bool:
         """Whether nothing is left in the entity nor in its own dead-letter sub-queue."""
-        path = ENTITY if self._session else f"{ENTITY}/subscriptions/{SUBSCRIPTION}"
+        path = ENTITY if self._session else f"{ENTITY}/Subscriptions/{SUBSCRIPTION}"
         counts = _entities(self._azure)[path]
         return not any(counts[name] for name in ("active", "locked", "dead_letters"))
 
@@ -239,7 +241,7 @@ async def open_way(
             flowing, between = [await stack.enter_async_context(each) for each in hubs]
             yield HubWay(azure, (flowing, between), auditor)
             return
-        session = by_twin_session if ingress is Ingress.SESSIONS else None
+        session = _session if ingress is Ingress.SESSIONS else None
         buses = [BusSender(address, ENTITY, plant, ca_file, session=session) for _ in range(2)]
         first, second = [await stack.enter_async_context(each) for each in buses]
         yield BusWay(azure, (first, second), session=session is not None)
@@ -265,6 +267,11 @@ async def _subscribe(ingress: Ingress, azure: LocalAzure, host: FunctionsHost) -
 def by_value(messages: Iterable[Received]) -> list[Received]:
     """Write JSON in one way: where the host writes it anew, its value is what counts."""
     return [replace(each, body=_one_way(each.body)) for each in messages]
+
+
+def _session(notification: Notification) -> str:
+    """Keep a twin in one of few sessions: the host takes batches from one after another."""
+    return f"line-{crc32(notification.twin_id.encode()) % _SESSIONS}"
 
 
 def _one_way(body: bytes) -> bytes:
