@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _HUB: Final = (Kind.EVENT_HUB,)
 _QUEUE: Final = (Kind.QUEUE,)
 _WAYS: Final = tuple(DESTINATIONS)
-_BUS: Final = (Ingress.SESSIONS, Ingress.SUBSCRIPTION)
-"""Event Grid refuses poison itself, when it is published."""
+_SINGLY: Final = (Ingress.SUBSCRIPTION,)
+"""Event Grid refuses poison itself, and batches take no mixture (docs/ingress.md)."""
 _THIRTY_HOURS: Final = 30 * 3600
 """Longer than any token lives."""
 
@@ -182,7 +182,7 @@ CASES: Final = (
             events.send_poison,
             keeps=events.POISONED,
             quick=_HUB,
-            ways=_BUS,
+            ways=_SINGLY,
         ),
     ),
     *_family(
@@ -199,6 +199,7 @@ CASES: Final = (
             blob.all_down,
             blob.all_well,
             lasts=2,
+            sign=blob.struck,
             quick=_QUEUE,
             ways=_WAYS,
             quick_ways=(Ingress.WEBHOOK,),

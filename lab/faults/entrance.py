@@ -67,7 +67,6 @@ _SETTINGS: Final = {
     Ingress.SUBSCRIPTION: {
         "INGRESS_TOPIC": ENTITY,
         "INGRESS_SUBSCRIPTION": SUBSCRIPTION,
-        "INGRESS_BATCHES": "true",
     },
     Ingress.EVENT_GRID: {
         "INGRESS_EVENT_GRID": "true",
