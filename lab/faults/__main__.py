@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="WORDS",
-        help="cases called like this; may be given more than once",
+        help="cases or ways in called like this; may be given more than once",
     )
     return parser
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lab.control import Control
+    from lab.faults.entrance import Ingress
     from lab.faults.journal import Journal
     from lab.faults.plan import Target
     from lab.functions_host import FunctionsHost
@@ -36,7 +37,7 @@ class Scene:
         host: the Functions host with the relay in it.
         journal: what the relay says.
         target: the destination to be faulted.
-        sent: returns how many messages the ingress holds.
+        sent: returns how many messages were sent to the ingress.
         arrived: returns how many messages the target holds.
         send: puts messages into the ingress beside those that flow.
     """
@@ -105,12 +106,14 @@ class Case:
         family: what it is about, with its likes.
         inject: begins it, while events flow.
         end: ends it, while events flow; it lasts at least as long as those between.
-        applies_to: for which kinds of destinations it is played.
+        applies_to: for which kinds of destinations it is played, from an Event Hub.
         lasts: seconds that it lasts longer.
         sign: how it shows that the fault was real; waited for before the end.
         keeps: how many events are at fault themselves, and left in Blob for a person.
         quick: for which kinds it belongs to the representative fifth.
         flow: what flows meanwhile, where that is not what always does.
+        ways: by which other ways in it is played too, each to one kind of destination.
+        quick_ways: which of them belong to the representative fifth.
     """
 
     name: str
@@ -123,3 +126,5 @@ class Case:
     quick: tuple[Kind, ...] = ()
     flow: Flow | None = None
     family: str = ""
+    ways: tuple[Ingress, ...] = ()
+    quick_ways: tuple[Ingress, ...] = ()

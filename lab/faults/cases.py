@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from lab.faults.case import EVERYWHERE, ONCE, Case, Flow, always, behind
-from lab.faults.plan import Kind
+from lab.faults.entrance import Ingress
+from lab.faults.plan import DESTINATIONS, Kind
 from lab.faults.steps import access, blob, destination, events, identity, way, worker
 from lab.functions.mishaps import EXIT, SEGFAULT
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _HUB: Final = (Kind.EVENT_HUB,)
 _QUEUE: Final = (Kind.QUEUE,)
+_WAYS: Final = tuple(DESTINATIONS)
+_SINGLY: Final = (Ingress.SUBSCRIPTION,)
+"""Event Grid refuses poison itself, and batches take no mixture (docs/ingress.md)."""
 _THIRTY_HOURS: Final = 30 * 3600
 """Longer than any token lives."""
 
@@ -36,14 +40,23 @@ def _family(name: str, *cases: Case) -> Iterator[Case]:
 
 
 CASES: Final = (
-    *_family("nothing goes wrong", Case("nothing, for comparison", sign=always)),
+    *_family("nothing goes wrong", Case("nothing, for comparison", sign=always, ways=_WAYS)),
     *_family(
         "the worker is killed or crashes",
         Case("worker killed before it sends", worker.kill_before_send, quick=_HUB),
         Case(
-            "worker killed before an acknowledgement", worker.kill_while_sending, quick=_QUEUE
+            "worker killed before an acknowledgement",
+            worker.kill_while_sending,
+            quick=_QUEUE,
+            ways=_WAYS,
+            quick_ways=(Ingress.SESSIONS,),
         ),
-        Case("worker killed after a dead letter", worker.kill_after_dead_letter, access.grant),
+        Case(
+            "worker killed after a dead letter",
+            worker.kill_after_dead_letter,
+            access.grant,
+            ways=_WAYS,
+        ),
         Case("worker killed during a redrive", worker.kill_during_redrive),
         Case("worker exits while it sends", worker.crash_while_sending(EXIT)),
         Case("worker crashes while it sends", worker.crash_while_sending(SEGFAULT), quick=_HUB),
@@ -60,7 +73,7 @@ CASES: Final = (
     ),
     *_family(
         "the connection",
-        Case("connections cut", destination.cut),
+        Case("connections cut", destination.cut, ways=_WAYS),
         _way("connections reset", way.reset_connections, lasts=2, quick=_QUEUE),
         _way("nobody listens", way.nobody_listens, lasts=3),
         _way("half-open, what is sent vanishes", way.swallow("up"), lasts=12),
@@ -113,7 +126,12 @@ CASES: Final = (
         Case(
             "tokens that live for 3 seconds", access.short_tokens, access.long_tokens, lasts=7
         ),
-        Case("role revoked and granted, three times", access.revoke_and_grant, quick=_QUEUE),
+        Case(
+            "role revoked and granted, three times",
+            access.revoke_and_grant,
+            quick=_QUEUE,
+            ways=_WAYS,
+        ),
         Case(
             "role revoked in the middle of a send",
             access.revoke_while_sending,
@@ -159,7 +177,13 @@ CASES: Final = (
     *_family(
         "the events themselves",
         Case("events too large", events.send_too_large, keeps=events.TOO_LARGE, quick=_QUEUE),
-        Case("poison of every kind", events.send_poison, keeps=events.POISONED, quick=_HUB),
+        Case(
+            "poison of every kind",
+            events.send_poison,
+            keeps=events.POISONED,
+            quick=_HUB,
+            ways=_SINGLY,
+        ),
     ),
     *_family(
         "Blob, when a worker starts",
@@ -170,7 +194,16 @@ CASES: Final = (
     ),
     *_family(
         "Blob, while dead letters are written",
-        Case("destination and Blob down", blob.all_down, blob.all_well, lasts=2, quick=_QUEUE),
+        Case(
+            "destination and Blob down",
+            blob.all_down,
+            blob.all_well,
+            lasts=2,
+            sign=blob.struck,
+            quick=_QUEUE,
+            ways=_WAYS,
+            quick_ways=(Ingress.WEBHOOK,),
+        ),
         _writing(
             "403 while writing", blob.writing_refused(403, "AuthorizationPermissionMismatch")
         ),

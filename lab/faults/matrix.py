@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from lab.faults.entrance import Ingress
+from lab.faults.plan import DESTINATIONS
 from lab.faults.result import Matrix, Result
 from lab.faults.runner import Script, play
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from lab.faults.case import Case
@@ -21,15 +23,20 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE: Final = 3
 """A case waits most of its time."""
 
-type OpenStage = Callable[[Kind], AbstractAsyncContextManager[Stage]]
+type OpenStage = Callable[[Kind, Ingress], AbstractAsyncContextManager[Stage]]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A case for one kind of destination."""
+    """A case for one way in and one kind of destination."""
 
     case: Case
     kind: Kind
+    ingress: Ingress = Ingress.EVENT_HUB
+
+    def is_called(self, words: str) -> bool:
+        """Whether the name of its case or of its way in holds the words."""
+        return any(words.lower() in name.lower() for name in (self.case.name, self.ingress))
 
 
 def choose(
@@ -40,14 +47,21 @@ def choose(
     Args:
         cases: all there are.
         quick: only the representative fifth.
-        words: only cases whose name holds any of these.
+        words: only cases whose name, or whose way in, holds any of these.
     """
     return [
-        Round(case, kind)
+        each
         for case in cases
-        if not words or any(some.lower() in case.name.lower() for some in words)
-        for kind in (case.quick if quick else case.applies_to)
+        for each in _rounds(case, quick=quick)
+        if not words or any(map(each.is_called, words))
     ]
+
+
+def _rounds(case: Case, *, quick: bool) -> Iterator[Round]:
+    for kind in case.quick if quick else case.applies_to:
+        yield Round(case, kind)
+    for ingress in case.quick_ways if quick else case.ways:
+        yield Round(case, DESTINATIONS[ingress], ingress)
 
 
 async def play_all(
@@ -73,8 +87,9 @@ async def play_all(
 
 async def _play(each: Round, open_stage: OpenStage, script: Script) -> Result:
     try:
-        async with open_stage(each.kind) as stage:
-            return await play(each.case, each.kind, stage, script)
+        async with open_stage(each.kind, each.ingress) as stage:
+            result = await play(each.case, each.kind, stage, script)
     except Exception as error:  # noqa: BLE001 - a case that breaks must not hide the others
         problem = f"{type(error).__name__}: {error}"
-        return Result(each.case.name, each.kind, family=each.case.family, problems=(problem,))
+        result = Result(each.case.name, each.kind, family=each.case.family, problems=(problem,))
+    return replace(result, ingress=each.ingress)

@@ -1,4 +1,4 @@
-"""Where faults are injected: one ingress, a faulted destination and a healthy one beside it.
+"""Where faults are injected: one way in, a faulted destination and a healthy one beside it.
 
 The two destinations share neither namespace nor identity, so that a fault of one is no fault
 of the other: what the healthy route suffers, it suffers in the relay.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from lab.faults.entrance import GROUPS, PLANT, RELAY, Ingress, entrance
 from lab.identity.roles import storage_scope
 from lab.messaging.model import Hub, Namespace, Queue
 from lab.plan import (
@@ -27,9 +28,8 @@ from lab.plan import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-INGRESS: Final = "ingress"
-INGRESS_HUB: Final = "twin-events"
-READERS: Final = "audit"
+    from lab.faults.entrance import Entrance
+
 FAULTED: Final = "faulted"
 HEALTHY: Final = "healthy"
 HEALTHY_NAMESPACE: Final = "archive"
@@ -37,7 +37,6 @@ HEALTHY_HUB: Final = "everything"
 QUEUE_BYTES: Final = 256 * 1024
 """What a message may have in Service Bus' standard tier."""
 
-_GROUPS: Final = ("$Default", "relay", READERS)
 _HUB_SENDER: Final = "Azure Event Hubs Data Sender"
 _HUB_RECEIVER: Final = "Azure Event Hubs Data Receiver"
 _BUS_SENDER: Final = "Azure Service Bus Data Sender"
@@ -79,6 +78,14 @@ TARGETS: Final = {
     Kind.QUEUE: Target(Kind.QUEUE, "operations", "alarms", "relay-operations", _BUS_SENDER),
 }
 
+DESTINATIONS: Final = {
+    Ingress.SESSIONS: Kind.QUEUE,
+    Ingress.SUBSCRIPTION: Kind.EVENT_HUB,
+    Ingress.EVENT_GRID: Kind.EVENT_HUB,
+    Ingress.WEBHOOK: Kind.QUEUE,
+}
+"""The kind that is faulted where events do not come in by an Event Hub."""
+
 
 def routes(target: Target) -> str:
     """Return the routes' setting: all events to both destinations."""
@@ -96,30 +103,30 @@ def routes(target: Target) -> str:
     )
 
 
-def plan(block: str, target: Target) -> Plan:
+def plan(block: str, target: Target, ingress: Ingress = Ingress.EVENT_HUB) -> Plan:
     """Return what the local Azure of one case holds.
 
     Args:
         block: the beginning of the namespaces' addresses, such as `127.0.0`.
         target: the destination that is to be faulted.
+        ingress: the way in.
     """
-    ingress = Namespace(
-        INGRESS, "eventhubs", f"{block}.2", (Hub(INGRESS_HUB, consumer_groups=_GROUPS),)
-    )
+    way_in = entrance(ingress, f"{block}.2")
     archive = Namespace(
         HEALTHY_NAMESPACE,
         "eventhubs",
         f"{block}.3",
-        (Hub(HEALTHY_HUB, consumer_groups=_GROUPS),),
+        (Hub(HEALTHY_HUB, consumer_groups=GROUPS),),
     )
     faulted = _namespace(target, f"{block}.4")
     return Plan(
-        apps=(_relay(target), App("digital-twins"), App("auditor")),
-        namespaces=(ingress, archive, faulted),
+        apps=(_relay(target, way_in), App(PLANT), App("auditor")),
+        namespaces=(*way_in.namespaces, archive, faulted),
+        topics=way_in.topics,
         grants=(
-            Grant("digital-twins", _HUB_SENDER, ingress.resource_id),
-            *_relay_grants(ingress, archive, faulted, target),
-            *_audit_grants(ingress, archive, faulted),
+            *way_in.grants,
+            *_relay_grants(archive, faulted, target),
+            *_audit_grants(*way_in.namespaces, archive, faulted),
         ),
         containers=(DEAD_LETTERS, HOST_CONTAINER),
     )
@@ -127,18 +134,18 @@ def plan(block: str, target: Target) -> Plan:
 
 def _namespace(target: Target, address: str) -> Namespace:
     if target.kind is Kind.EVENT_HUB:
-        hub = Hub(target.entity, consumer_groups=_GROUPS)
+        hub = Hub(target.entity, consumer_groups=GROUPS)
         return Namespace(target.namespace, "eventhubs", address, (hub,))
     queue = Queue(target.entity, session=True, max_message_bytes=QUEUE_BYTES)
     return Namespace(target.namespace, "servicebus", address, (queue,))
 
 
-def _relay(target: Target) -> App:
+def _relay(target: Target, way_in: Entrance) -> App:
     return App(
-        "relay",
+        RELAY,
         user_assigned=(target.identity,),
         connections=(
-            Connection("INGRESS", INGRESS),
+            *way_in.connections,
             Connection("HEALTHY", HEALTHY_NAMESPACE),
             Connection("FAULTED", target.namespace, target.identity),
         ),
@@ -146,23 +153,16 @@ def _relay(target: Target) -> App:
             BlobConnection("DEAD_LETTERS", DEAD_LETTERS),
             BlobConnection("AzureWebJobsStorage"),
         ),
-        settings=(
-            ("INGRESS_EVENT_HUB", INGRESS_HUB),
-            ("INGRESS_CONSUMER_GROUP", "relay"),
-            ("RELAY_ROUTES", routes(target)),
-        ),
+        settings=(*way_in.settings, ("RELAY_ROUTES", routes(target))),
     )
 
 
-def _relay_grants(
-    ingress: Namespace, archive: Namespace, faulted: Namespace, target: Target
-) -> Iterable[Grant]:
-    yield Grant("relay", _HUB_RECEIVER, ingress.scope("eventhubs", INGRESS_HUB))
-    yield Grant("relay", _HUB_SENDER, archive.scope("eventhubs", HEALTHY_HUB))
+def _relay_grants(archive: Namespace, faulted: Namespace, target: Target) -> Iterable[Grant]:
+    yield Grant(RELAY, _HUB_SENDER, archive.scope("eventhubs", HEALTHY_HUB))
     below = "eventhubs" if target.kind is Kind.EVENT_HUB else "queues"
     yield Grant(target.identity, target.role, faulted.scope(below, target.entity))
-    yield Grant("relay", "Storage Blob Data Contributor", storage_scope(ACCOUNT, DEAD_LETTERS))
-    yield Grant("relay", "Storage Blob Data Owner", storage_scope(ACCOUNT, HOST_CONTAINER))
+    yield Grant(RELAY, "Storage Blob Data Contributor", storage_scope(ACCOUNT, DEAD_LETTERS))
+    yield Grant(RELAY, "Storage Blob Data Owner", storage_scope(ACCOUNT, HOST_CONTAINER))
 
 
 def _audit_grants(*namespaces: Namespace) -> Iterable[Grant]:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from lab.faults.entrance import Ingress
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -21,6 +23,7 @@ HEADINGS: Final = (
     "other route's delay, at worst",
 )
 
+_BY: Final = "Some of it, by "
 _NUMBER: Final = re.compile(r"\d+")
 
 
@@ -61,7 +64,7 @@ def put(readme: str, document: str) -> str:
 
 
 def table(document: str) -> str:
-    """Return one row a family of faults, and one of all."""
+    """Return one row a family of faults by an Event Hub, one a way in else, and one of all."""
     families = _families(document.splitlines())
     everything = _Family([row for family in families.values() for row in family.rows])
     aligned = ("---", *(["---:"] * (len(HEADINGS) - 1)))
@@ -72,7 +75,7 @@ def table(document: str) -> str:
 
 
 def _families(lines: Iterable[str]) -> dict[str, _Family]:
-    """Read the document's rows, by the heading that they stand below."""
+    """Read the document's rows, by the heading that they stand below or by their way in."""
     found: dict[str, _Family] = {}
     name = ""
     headings: tuple[str, ...] = ()
@@ -83,8 +86,13 @@ def _families(lines: Iterable[str]) -> dict[str, _Family]:
             headings = tuple(_cells(line))
         elif line.startswith("|") and not line.startswith("| ---"):
             row = dict(zip(headings, _cells(line), strict=True))
-            found.setdefault(name, _Family()).rows.append(row)
-    return found
+            found.setdefault(_group(name, row["ingress"]), _Family()).rows.append(row)
+    # Other ways in come last, wherever they stand among the rows.
+    return dict(sorted(found.items(), key=lambda each: each[0].startswith(_BY)))
+
+
+def _group(family: str, ingress: str) -> str:
+    return family if ingress == Ingress.EVENT_HUB else f"{_BY}{ingress}"
 
 
 def _cells(line: str) -> Iterator[str]:

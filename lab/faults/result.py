@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from lab.faults.entrance import Ingress
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ class Result:
         case: its name.
         destination: the kind that was faulted.
         family: what the fault was about.
-        sent: how many messages the ingress holds.
+        sent: how many messages were sent to the ingress.
         delivered: how many different events the faulted route delivered.
         dead_lettered: how many stay in Blob, for a person.
         redriven: how many were in Blob for a while and then delivered, by the relay's word.
@@ -31,6 +33,7 @@ class Result:
             destination; `None` if none arrived.
         seconds: how long the case took.
         problems: why it proves nothing, or what else went wrong.
+        ingress: the way in.
     """
 
     case: str
@@ -47,6 +50,7 @@ class Result:
     seconds: float = 0
     problems: tuple[str, ...] = ()
     family: str = ""
+    ingress: Ingress = Ingress.EVENT_HUB
 
     @property
     def is_good(self) -> bool:

@@ -14,7 +14,7 @@ from lab.faults.report import HEADINGS, NUMBERS_FROM
 if TYPE_CHECKING:
     from lab.faults.result import Matrix, Result
 
-_WIDTH: Final = 170
+_WIDTH: Final = 200
 
 
 class Screen(Protocol):
@@ -49,7 +49,7 @@ class Terminal:
         place = f"{done:>{len(str(cases))}}/{cases}"
         self._say(
             f"{place}  {verdict:<6} {result.seconds:>4.0f} s  "
-            f"{result.case}, {result.destination}"
+            f"{result.case}, {result.ingress} to {result.destination}"
         )
         for problem in result.problems:
             self._say(f"{'':{len(place)}}  {problem}")
@@ -119,7 +119,7 @@ def _cells(result: Result) -> tuple[str, ...]:
         result.redriven,
         result.duplicated,
     )
-    return (result.case, str(result.destination), *map(str, exact), delay)
+    return (result.case, result.ingress, result.destination, *map(str, exact), delay)
 
 
 def _write(value: dict[str, object]) -> None:

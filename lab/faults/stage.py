@@ -17,34 +17,34 @@ from azure.storage.blob.aio import ContainerClient
 from lab.audit import Access, Expectation, audit, read_dead_letters, read_hub, read_queue
 from lab.credential import managed_identity
 from lab.faults.case import Scene
+from lab.faults.entrance import PLANT, READERS, RELAY, Ingress
 from lab.faults.journal import Journal
 from lab.faults.plan import (
     FAULTED,
     HEALTHY,
     HEALTHY_HUB,
     HEALTHY_NAMESPACE,
-    INGRESS,
-    INGRESS_HUB,
-    READERS,
     TARGETS,
     Kind,
     plan,
 )
 from lab.faults.times import times, worst_delay
+from lab.faults.way_in import access_settings, by_value, open_way
 from lab.functions_host import FunctionsHost
 from lab.local_azure import LocalAzure
 from lab.messaging.model import Hub
-from lab.plan import DEAD_LETTERS, HOST_CONTAINER, free_block
-from lab.twins import Layout, Message, Plant, Sender
+from lab.plan import DEAD_LETTERS, free_block
+from lab.twins import Layout, Plant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from azure.identity.aio import ManagedIdentityCredential
 
     from lab.audit import Key, Received, Report
     from lab.faults.plan import Target
     from lab.faults.times import Times
+    from lab.faults.way_in import WayIn
 
 APP: Final = Path(__file__).parents[2]
 
@@ -63,16 +63,18 @@ class LabStage:
         azure: LocalAzure,
         host: FunctionsHost,
         journal: Journal,
-        senders: tuple[Sender, Sender],
+        way_in: WayIn,
         auditor: ManagedIdentityCredential,
         target: Target,
+        ingress: Ingress,
     ) -> None:
         self.journal = journal
         self._azure = azure
         self._host = host
-        self._flowing, self._between = senders
+        self._way_in = way_in
         self._auditor = auditor
         self._target = target
+        self._ingress = ingress
         self._times: tuple[Times, Times] = {}, {}
         self._plant = iter(Plant(_SEED, datetime.now(UTC), layout=_FEW_TWINS))
         self.scene = Scene(
@@ -80,58 +82,43 @@ class LabStage:
             host,
             journal,
             target,
-            lambda: self._held(INGRESS, INGRESS_HUB),
+            way_in.held,
             lambda: sum(
                 self._held(target.namespace, name) for name in self._entities(target.namespace)
             ),
-            self._put,
+            way_in.put,
         )
 
     async def flow(self, count: int, rate: float) -> None:
         """Let the plant send its next events."""
-        await self._flowing.send(islice(self._plant, count), rate=rate)
-
-    async def _put(self, messages: Sequence[Message]) -> None:
-        await self._between.send_messages(messages)
+        await self._way_in.flow(islice(self._plant, count), rate)
 
     async def redrive(self) -> None:
         """Fire the relay's timer."""
         await self._host.invoke_timer("redrive")
 
     async def is_settled(self) -> bool:
-        """Whether the host has checkpointed everything and nothing waits in Blob."""
-        if await self._checkpoints() != self._ends():
+        """Whether the way in is done with everything and nothing waits in Blob."""
+        if not await self._way_in.is_settled():
             return False
         async with self._container(DEAD_LETTERS) as container:
             names = [name async for name in container.list_blob_names()]
         return all(_HELD.match(name) for name in names)
 
-    async def _checkpoints(self) -> dict[str, int]:
-        """Read how far the host has come in each partition: the last number that is done."""
-        async with self._container(HOST_CONTAINER) as container:
-            return {
-                blob.name.rpartition("/")[2]: int(blob.metadata["sequencenumber"])
-                async for blob in container.list_blobs(include=["metadata"])
-                if "/checkpoint/" in blob.name
-            }
-
-    def _ends(self) -> dict[str, int]:
-        """Return the last number of each partition of the ingress that holds anything."""
-        partitions = self._entities(INGRESS)[INGRESS_HUB]
-        return {name: end["next"] - 1 for name, end in partitions.items() if end["next"]}
-
     async def audit(self) -> tuple[Report, int]:
         """Read everything back and compare; with the report, how many malformed are missing."""
         sent, faulted, healthy = await asyncio.gather(
-            read_hub(self._access(INGRESS), INGRESS_HUB, READERS),
+            self._way_in.sent(),
             self._read_target(),
             read_hub(self._access(HEALTHY_NAMESPACE), HEALTHY_HUB, READERS),
         )
+        if self._ingress is Ingress.EVENT_GRID:
+            sent, faulted, healthy = map(by_value, (sent, faulted, healthy))
         self._times = times(sent), times(healthy)
-        kept = await self._kept()
+        kept, ordered = await self._kept(), self._ingress.is_ordered
         expected = (
-            Expectation(FAULTED, lambda _: True, moves=self._moves()),
-            Expectation(HEALTHY, lambda _: True),
+            Expectation(FAULTED, lambda _: True, ordered, moves=self._moves()),
+            Expectation(HEALTHY, lambda _: True, ordered),
         )
         report = audit(sent, {FAULTED: faulted, HEALTHY: healthy}, expected, kept)
         return report, max(0, report.malformed - len(kept.get(_MALFORMED, ())))
@@ -190,7 +177,9 @@ class LabStage:
 
 
 @asynccontextmanager
-async def open_stage(kind: Kind) -> AsyncIterator[LabStage]:
+async def open_stage(
+    kind: Kind, ingress: Ingress = Ingress.EVENT_HUB
+) -> AsyncIterator[LabStage]:
     """Start a local Azure and the relay in it; both end with the context.
 
     Raises:
@@ -201,25 +190,27 @@ async def open_stage(kind: Kind) -> AsyncIterator[LabStage]:
     target = TARGETS[kind]
     async with AsyncExitStack() as stack:
         state = stack.enter_context(TemporaryDirectory(prefix="twin-relay-faults-"))
-        azure = LocalAzure(plan(free_block(), target), Path(state), proxied=True)
+        azure = LocalAzure(
+            plan(free_block(), target, ingress),
+            Path(state),
+            event_grid_time_scale=ingress.time_scale,
+            proxied=True,
+        )
         await stack.enter_async_context(azure)
         journal = Journal()
         host = FunctionsHost(
-            APP, azure.settings("relay"), on_log=journal.hear, ca_file=azure.tls.ca_file
+            APP,
+            {**azure.settings(RELAY), **access_settings(ingress, azure)},
+            on_log=journal.hear,
+            ca_file=azure.tls.ca_file,
+            time_scale=ingress.time_scale,
         )
         stack.push_async_callback(host.stop)
         await host.start()
-        plant = await stack.enter_async_context(_identity(azure, "digital-twins"))
+        plant = await stack.enter_async_context(_identity(azure, PLANT))
         auditor = await stack.enter_async_context(_identity(azure, "auditor"))
-        senders = _sender(azure, plant), _sender(azure, plant)
-        for sender in senders:
-            await stack.enter_async_context(sender)
-        yield LabStage(azure, host, journal, senders, auditor, target)
-
-
-def _sender(azure: LocalAzure, plant: ManagedIdentityCredential) -> Sender:
-    address = azure.namespace(INGRESS).address
-    return Sender(address, INGRESS_HUB, plant, str(azure.tls.ca_file))
+        way_in = await stack.enter_async_context(open_way(ingress, azure, host, plant, auditor))
+        yield LabStage(azure, host, journal, way_in, auditor, target, ingress)
 
 
 def _identity(azure: LocalAzure, app: str) -> ManagedIdentityCredential:

@@ -32,7 +32,7 @@ def played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str
         return Result(case.name, kind, sent=1, delivered=1, delay=0.1)
 
     @asynccontextmanager
-    async def open_stage(_: Kind) -> AsyncIterator[None]:
+    async def open_stage(*_: object) -> AsyncIterator[None]:
         yield None
 
     monkeypatch.setattr("lab.faults.matrix.play", play)
@@ -73,7 +73,7 @@ def test_a_part_of_it_is_not_written_down(part: list[str], played: list[str]) ->
 def test_a_case_that_breaks_is_told_and_fails_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def open_stage(_: Kind) -> Any:
+    def open_stage(*_: object) -> Any:
         raise OSError("no loopback address is free")
 
     monkeypatch.setattr(command, "open_stage", open_stage)
@@ -88,7 +88,7 @@ def test_whoever_ends_it_is_told_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @asynccontextmanager
-    async def open_stage(_: Kind) -> AsyncIterator[None]:
+    async def open_stage(*_: object) -> AsyncIterator[None]:
         os.kill(os.getpid(), signal.SIGTERM)
         yield None
 

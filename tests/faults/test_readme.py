@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.faults import readme
+from lab.faults.entrance import Ingress
 from lab.faults.plan import Kind
 from lab.faults.report import document
 from lab.faults.result import Matrix, Result
@@ -35,6 +36,19 @@ def test_there_is_a_row_for_each_family_and_one_for_all() -> None:
         "| The connection | 2 | 1340 | 0 | 0 | ≤ 50 | ≤ 15 s |",
         "| The worker | 1 | 500 | 2 | 1 | ≤ 50 | nothing arrived |",
         "| all of it | 3 | 1840 | 2 | 1 | ≤ 50 | nothing arrived |",
+    ]
+
+
+def test_there_is_a_row_for_each_other_way_in_behind_those_of_the_event_hub() -> None:
+    bus, grid = (replace(GOOD, ingress=each) for each in (Ingress.SESSIONS, Ingress.EVENT_GRID))
+    table = readme.table(document(Matrix([GOOD, bus, WORKER, replace(bus, lost=1), grid])))
+
+    assert table.splitlines()[2:] == [
+        "| The connection | 1 | 500 | 0 | 0 | ≤ 50 | ≤ 1 s |",
+        "| The worker | 1 | 500 | 2 | 1 | ≤ 50 | nothing arrived |",
+        "| Some of it, by Service Bus queue with sessions | 2 | 1000 | 1 | 0 | ≤ 50 | ≤ 1 s |",
+        "| Some of it, by Event Grid trigger | 1 | 500 | 0 | 0 | ≤ 50 | ≤ 1 s |",
+        "| all of it | 5 | 2500 | 3 | 1 | ≤ 50 | nothing arrived |",
     ]
 
 

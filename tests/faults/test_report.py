@@ -28,6 +28,7 @@ def test_numbers_that_vary_are_given_as_the_step_that_they_do_not_exceed() -> No
 def test_a_row_has_the_promises_exact_and_the_rest_as_bounds() -> None:
     assert (
         "network denied",
+        "Event Hub",
         "Service Bus queue",
         *("500", "499", "1", "2", "1", "3"),
         *("≤ 500", "≤ 50", "≤ 1 s"),
@@ -64,6 +65,7 @@ def test_the_json_output_ends_with_one_object_that_holds_everything(
     assert ["network denied"] * 2 == [result["case"] for result in last["results"]]
     assert 0.61 == last["results"][0]["delay"]
     assert "Service Bus queue" == last["results"][0]["destination"]
+    assert "Event Hub" == last["results"][0]["ingress"]
 
 
 def test_a_person_reads_every_case_and_why_one_failed() -> None:

@@ -21,8 +21,9 @@ from lab.faults.case import (
     nothing,
 )
 from lab.faults.cases import CASES
+from lab.faults.entrance import Ingress
 from lab.faults.journal import Journal
-from lab.faults.plan import FAULTED, HEALTHY, TARGETS, Kind
+from lab.faults.plan import DESTINATIONS, FAULTED, HEALTHY, TARGETS, Kind
 from lab.faults.result import Matrix, Result
 from lab.faults.runner import Script, play
 from lab.functions_host import LogRecord
@@ -277,9 +278,9 @@ class Silent:
         self.told.append(text)
 
 
-def stages(made: list[FakeStage]) -> Callable[[Kind], Any]:
+def stages(made: list[FakeStage]) -> Callable[[Kind, Ingress], Any]:
     @asynccontextmanager
-    async def open_stage(_: Kind) -> AsyncIterator[FakeStage]:
+    async def open_stage(_kind: Kind, _ingress: Ingress) -> AsyncIterator[FakeStage]:
         made.append(FakeStage())
         yield made[-1]
 
@@ -307,11 +308,61 @@ async def test_every_case_has_a_stage_of_its_own_and_one_that_breaks_hides_no_ot
     assert {1, 2, 3} == {told[1] for told in screen.told if isinstance(told, tuple)}
 
 
+async def test_a_case_is_played_by_its_other_ways_in_too_and_its_results_say_so() -> None:
+    def breaks(_: Scene) -> None:
+        raise OSError("no room")
+
+    ways = (Ingress.SESSIONS, Ingress.EVENT_GRID)
+    cases = [
+        Case("good", sign=always, applies_to=(Kind.QUEUE,), ways=ways),
+        Case("bad", breaks, applies_to=(), ways=ways[:1]),
+    ]
+    opened: list[tuple[Kind, Ingress]] = []
+
+    @asynccontextmanager
+    async def open_stage(kind: Kind, ingress: Ingress) -> AsyncIterator[FakeStage]:
+        opened.append((kind, ingress))
+        yield FakeStage()
+
+    played = await matrix.play_all(matrix.choose(cases), open_stage, Silent(), SCRIPT)
+
+    expected = [Ingress.EVENT_HUB, *ways, Ingress.SESSIONS]
+    assert expected == [result.ingress for result in played.results]
+    assert expected == [ingress for _, ingress in opened]
+    assert [(result.destination, result.ingress) for result in played.results] == opened
+    assert all(kind is DESTINATIONS.get(ingress, kind) for kind, ingress in opened)
+    assert "Event Grid trigger" == played.results[2].as_json()["ingress"]
+
+
+def test_a_way_in_is_a_word_to_choose_by() -> None:
+    chosen = matrix.choose(CASES, words=["event GRID"])
+
+    assert {Ingress.EVENT_GRID} == {each.ingress for each in chosen}
+    assert 5 <= len(chosen)
+
+
+def test_every_way_in_is_played_and_the_quick_ones_are_among_them() -> None:
+    rounds = {(each.case.name, each.ingress) for each in matrix.choose(CASES)}
+
+    assert set(Ingress) == {ingress for _, ingress in rounds}
+    assert all(set(case.quick_ways) <= set(case.ways) for case in CASES)
+    assert all(
+        ("poison of every kind", ingress) not in rounds
+        for ingress in Ingress
+        if ingress.is_event_grids
+    )
+
+
+def by_hub(rounds: Sequence[matrix.Round]) -> list[matrix.Round]:
+    return [each for each in rounds if each.ingress is Ingress.EVENT_HUB]
+
+
 def test_cases_are_chosen_by_words_and_the_quick_ones_are_about_a_fifth() -> None:
-    everything = matrix.choose(CASES)
+    everything = by_hub(matrix.choose(CASES))
     quick = matrix.choose(CASES, quick=True)
 
-    assert 0.15 < len(quick) / len(everything) < 0.25
+    assert 0.15 < len(by_hub(quick)) / len(everything) < 0.25
+    assert 1 <= len(quick) - len(by_hub(quick)) <= 3
     assert {each.kind for each in quick} == set(EVERYWHERE)
     assert {"worker killed during a redrive"} == {
         each.case.name for each in matrix.choose(CASES, words=["During a REDRIVE"])
