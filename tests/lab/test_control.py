@@ -72,7 +72,7 @@ async def test_a_role_is_revoked_and_granted_by_short_names(
             "/roles/grant",
             {"identity": "relay", "role": "Sender", "scope": "analytics"},
             404,
-            "no role is called 'Sender'; known: Azure Event Hubs Data Owner",
+            "no role is called 'Sender'; known: Azure Digital Twins Data Owner",
             id="an unknown role",
         ),
         pytest.param(
