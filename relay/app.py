@@ -77,7 +77,7 @@ class Relay:
         servers = {name: each.namespace for name, each in settings.connections.items()}
         self._pipeline = telemetry.build(settings.telemetry, settings.ca_file)
         self._telemetry = Telemetry(self._pipeline, servers, _now, settings.name)
-        for warning in settings.warnings:
+        for warning in (*settings.warnings, *sinks.warnings(settings)):
             self._telemetry.setting_warning(warning)
         names = [route.name for route in settings.routes]
         self.health = Health(names, _now, self._telemetry.route_state)
@@ -147,7 +147,8 @@ class Relay:
     def _sink(self, route: Route) -> Sink:
         connection = self.settings.connections[route.destination.connection]
         identity = self._identity(connection.identity)
-        return InTurn(sinks.build(route, connection, identity, self.settings.ca_file))
+        ca_file, shortcuts = self.settings.ca_file, self.settings.shortcuts
+        return InTurn(sinks.build(route, connection, identity, ca_file, shortcuts=shortcuts))
 
     def _blobs(self, container: Container) -> Blobs:
         identity = self._identity(container.identity)
