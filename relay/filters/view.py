@@ -41,6 +41,7 @@ def _refused(constant: str) -> Json:
     raise ValueError(constant)
 
 
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _DECODER: Final = json.JSONDecoder(parse_constant=_refused)
 """Strict: `NaN` and `Infinity` are not JSON. Of members with one name the last counts."""
 
@@ -48,7 +49,7 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refused)
 def _parsed(data: bytes) -> Json:
     """Return the value that `data` is JSON of; `None` if it isn't JSON or nests too deep."""
     try:
-        body: Json = _DECODER.decode(data.decode("utf-8-sig"))
+        body: Json = _DECODER.decode(data.decode().removeprefix(_BYTE_ORDER_MARK))
     except (ValueError, RecursionError):
         return None
     return body
