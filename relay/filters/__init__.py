@@ -8,10 +8,25 @@ where a filter could surprise. The language is described in `docs/filters.md`.
 
 from __future__ import annotations
 
+from relay.filters.compiling import Place, reader
+from relay.filters.demands import Demands
 from relay.filters.errors import FilterError
 from relay.filters.filter import Filter, compile  # noqa: A004 - as in `re.compile`
 from relay.filters.findings import Concern, Finding
 from relay.filters.linting import lint
+from relay.filters.syntax import Scalar
 from relay.filters.view import View
 
-__all__ = ["Concern", "Filter", "FilterError", "Finding", "View", "compile", "lint"]
+__all__ = [
+    "Concern",
+    "Demands",
+    "Filter",
+    "FilterError",
+    "Finding",
+    "Place",
+    "Scalar",
+    "View",
+    "compile",
+    "lint",
+    "reader",
+]
