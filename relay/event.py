@@ -37,7 +37,8 @@ class Event:
 
     def text(self, name: str) -> str:
         """Return an attribute as text, `""` when it is absent."""
-        return str(self.attributes.get(name, ""))
+        value = self.attributes.get(name, "")
+        return value if isinstance(value, str) else str(value)
 
     @property
     def id(self) -> str:

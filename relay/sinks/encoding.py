@@ -11,6 +11,7 @@ http://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-types-v1.0-os.html.
 from __future__ import annotations
 
 from functools import lru_cache
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from relay.formats.amqp_binding import CONTENT_TYPE, PREFIX
@@ -39,6 +40,8 @@ _LIST: Final = (0xC0, 0xD0)
 _MAP: Final = (0xC1, 0xD1)
 
 _ONE_BYTE: Final = 256
+_LARGE: Final = Struct(">BII")
+"""The code, size and count of a large list or map."""
 _SMALL: Final = range(-128, 128)
 _SHORT_TEXTS: Final = tuple(bytes((_TEXT[0], size)) for size in range(_ONE_BYTE))
 
@@ -134,7 +137,7 @@ def _text(value: str) -> bytes:
 def _size(code: tuple[int, int], size: int) -> bytes:
     """Return the code of a type whose values have their size before them, and the size."""
     small, large = code
-    return bytes((small, size)) if size < _ONE_BYTE else b"%c%b" % (large, size.to_bytes(4))
+    return bytes((small, size)) if size < _ONE_BYTE else bytes((large, *size.to_bytes(4)))
 
 
 def _compound(code: tuple[int, int], count: int, parts: Sequence[bytes]) -> bytes:
@@ -143,5 +146,5 @@ def _compound(code: tuple[int, int], count: int, parts: Sequence[bytes]) -> byte
     size = len(values) + 1
     small, large = code
     if size < _ONE_BYTE and count < _ONE_BYTE:
-        return b"%c%c%c%b" % (small, size, count, values)
-    return b"%c%b%b%b" % (large, (size + 3).to_bytes(4), count.to_bytes(4), values)
+        return bytes((small, size, count)) + values
+    return _LARGE.pack(large, size + 3, count) + values
