@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,14 +19,6 @@ from relay.filters import lint
 from relay.health import Health
 from relay.identity import Identity
 from relay.observer import Delivered, tell_all
-from relay.operations.access import Authenticator
-from relay.operations.answers import Answer
-from relay.operations.examination import Examination
-from relay.operations.operating import Parts
-from relay.operations.page import page
-from relay.operations.route_report import report
-from relay.operations.surface import Surface
-from relay.operations.webhook import Webhook
 from relay.outcomes import Outcomes
 from relay.rates import Rates
 from relay.redaction import redacted, tells_a_secret
@@ -47,7 +39,10 @@ if TYPE_CHECKING:
     from relay.event import Event
     from relay.ingress import Arrival
     from relay.observer import Observer
-    from relay.operations.webhook import Request
+    from relay.operations.answers import Answer
+    from relay.operations.operating import Parts
+    from relay.operations.surface import Surface
+    from relay.operations.webhook import Request, Webhook
     from relay.outcomes import Result
     from relay.routing import Destination, Route
     from relay.sending import Sink
@@ -68,7 +63,6 @@ class Relay:
         settings: the same as was given.
         health: how each route fares.
         by_hand: what an operator may do with dead letters.
-        surface: what may be called besides its triggers.
     """
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
@@ -109,11 +103,24 @@ class Relay:
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
         )
-        self.surface = Surface(settings, self._identity, observe, self._parts())
+        if settings.api or settings.twins or settings.service_tags:
+            self.surface  # noqa: B018 - what is wrong with its settings stops the start
         self._webhook = self._build_webhook(observe)
+
+    # What people call is imported where the settings open it: an app that only forwards events
+    # starts in half the time without.
+
+    @cached_property
+    def surface(self) -> Surface:
+        """What may be called besides its triggers."""
+        from relay.operations.surface import Surface
+
+        return Surface(self.settings, self._identity, self._observe, self._parts())
 
     def _parts(self) -> Parts:
         """Return what operators are shown and may do over HTTP."""
+        from relay.operations.operating import Parts
+
         return Parts(
             self.settings.routes,
             self.by_hand,
@@ -125,12 +132,17 @@ class Relay:
 
     async def _examine(self) -> dict[str, Any]:
         """Run the doctor, with identities of its own."""
+        from relay.operations.examination import Examination
+
         return (await Examination(self.settings).run()).as_json()
 
     def _build_webhook(self, observe: Observer) -> Webhook | None:
         http = self.settings.ways_in.http
         if http is None:
             return None
+        from relay.operations.access import Authenticator
+        from relay.operations.webhook import Webhook
+
         authenticator = Authenticator(http.access, ca_file=self.settings.ca_file)
         source = self.settings.event_grid_source
         gate = self.surface.gate
@@ -256,6 +268,8 @@ class Relay:
 
         What waits in Blob is counted anew in the background, for whoever asks again.
         """
+        from relay.operations.route_report import report
+
         self._survey.look_soon()
         servers = {name: each.namespace for name, each in self.settings.connections.items()}
         return report(
@@ -276,7 +290,8 @@ class Relay:
         await self._dead_letters.close()
         for letters in self._twins:
             await letters.close()
-        await self.surface.close()
+        if "surface" in vars(self):
+            await self.surface.close()
         await self._pipeline.close()
         for identity in self._identities.values():
             await identity.close()
@@ -335,6 +350,9 @@ def answered[**Arguments, Result](
 
 
 def _page() -> Answer:
+    from relay.operations.answers import Answer
+    from relay.operations.page import page
+
     body, headers = page()
     return Answer(200, headers, body)
 

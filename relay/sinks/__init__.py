@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import azure.eventhub
-import azure.servicebus
-
 from relay.routing import Kind
 from relay.settings import Problem
-from relay.sinks import event_hub, service_bus
-from relay.sinks.event_hub import EventHubSink
-from relay.sinks.service_bus import ServiceBusSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +14,8 @@ if TYPE_CHECKING:
     from relay.routing import Route
     from relay.sending import Sink
     from relay.settings import Connection, Settings
+
+# Either SDK takes a while to import, and most apps need only one of them.
 
 
 def build(
@@ -40,10 +36,16 @@ def build(
         shortcuts: whether batches are filled past the SDKs, where these are known.
     """
     if route.destination.kind is Kind.EVENT_HUB:
+        from relay.sinks import event_hub
+
         into_hub = event_hub.fill_directly if shortcuts and event_hub.is_known() else None
-        return EventHubSink(route, connection, identity, ca_file, into_hub)
+        return event_hub.EventHubSink(route, connection, identity, ca_file, into_hub)
+    from relay.sinks import service_bus
+
     into_bus = service_bus.fill_directly if shortcuts and service_bus.is_known() else None
-    return ServiceBusSink(route.destination, connection, identity, ca_file, into_bus)
+    return service_bus.ServiceBusSink(
+        route.destination, connection, identity, ca_file, into_bus
+    )
 
 
 def warnings(settings: Settings) -> Iterator[Problem]:
@@ -51,10 +53,16 @@ def warnings(settings: Settings) -> Iterator[Problem]:
     if not settings.shortcuts:
         return
     kinds = {route.destination.kind for route in settings.routes}
-    if Kind.EVENT_HUB in kinds and not event_hub.is_known():
-        yield _unknown("azure-eventhub", azure.eventhub.__version__)
-    if kinds - {Kind.EVENT_HUB} and not service_bus.is_known():
-        yield _unknown("azure-servicebus", azure.servicebus.__version__)
+    if Kind.EVENT_HUB in kinds:
+        from relay.sinks import event_hub
+
+        if not event_hub.is_known():
+            yield _unknown("azure-eventhub", event_hub.VERSION)
+    if kinds - {Kind.EVENT_HUB}:
+        from relay.sinks import service_bus
+
+        if not service_bus.is_known():
+            yield _unknown("azure-servicebus", service_bus.VERSION)
 
 
 def _unknown(package: str, version: str) -> Problem:

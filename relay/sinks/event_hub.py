@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-import azure.eventhub
-from azure.eventhub import EventData, EventDataBatch, TransportType
+from azure.eventhub import EventData, EventDataBatch, TransportType, __version__
 from azure.eventhub.aio import EventHubProducerClient
 from azure.eventhub.exceptions import EventHubError
 
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     type Fill = Callable[[EventDataBatch, str, Sequence[Event]], int]
     """Fills a batch that the service places by a key, or by none; says how many it took."""
 
+VERSION: Final = __version__
+"""Of azure-eventhub."""
 _KNOWN: Final = "5.15."
 """The versions of azure-eventhub that are known to send what a batch holds."""
 _KEEP_ALIVE: Final = 30
@@ -223,7 +224,7 @@ def fill_directly(batch: EventDataBatch, key: str, events: Sequence[Event]) -> i
 @cache
 def is_known() -> bool:
     """Whether the SDK is one whose batches may be filled directly."""
-    return azure.eventhub.__version__.startswith(_KNOWN) and all(
+    return VERSION.startswith(_KNOWN) and all(
         is_alike(
             partial(EventDataBatch, partition_key=key or None),
             fill_publicly,

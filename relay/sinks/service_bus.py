@@ -9,8 +9,12 @@ from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-import azure.servicebus
-from azure.servicebus import ServiceBusMessage, ServiceBusMessageBatch, TransportType
+from azure.servicebus import (
+    ServiceBusMessage,
+    ServiceBusMessageBatch,
+    TransportType,
+    __version__,
+)
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
 
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     type Fill = Callable[[ServiceBusMessageBatch, bool, Sequence[Event]], int]
     """Fills a batch, with sessions or without; says how many events it took."""
 
+VERSION: Final = __version__
+"""Of azure-servicebus."""
 _KNOWN: Final = "7.15."
 """The versions of azure-servicebus that are known to send what a batch holds."""
 _FRESH: Final = 180.0
@@ -238,7 +244,7 @@ def _encoded_in_session(event: Event) -> bytes:
 @cache
 def is_known() -> bool:
     """Whether the SDK is one whose batches may be filled directly."""
-    return azure.servicebus.__version__.startswith(_KNOWN) and all(
+    return VERSION.startswith(_KNOWN) and all(
         is_alike(ServiceBusMessageBatch, fill_publicly, fill_directly, session)
         for session in (False, True)
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import azure.eventhub
-import azure.servicebus
 import pytest
 from azure.eventhub import EventDataBatch
 from azure.servicebus import ServiceBusMessageBatch
@@ -101,7 +99,7 @@ def test_the_sdks_that_are_installed_are_known() -> None:
 def test_another_version_of_the_hubs_sdk_is_not_known(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(azure.eventhub, "__version__", version)
+    monkeypatch.setattr(event_hub, "VERSION", version)
 
     assert not event_hub.is_known()
 
@@ -111,7 +109,7 @@ def test_another_version_of_the_hubs_sdk_is_not_known(
 def test_another_version_of_the_buss_sdk_is_not_known(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(azure.servicebus, "__version__", version)
+    monkeypatch.setattr(service_bus, "VERSION", version)
 
     assert not service_bus.is_known()
 
@@ -209,7 +207,7 @@ def test_an_sdk_that_is_not_known_is_told_where_it_is_used(
 ) -> None:
     assert told(True, *Kind) == []
 
-    monkeypatch.setattr(azure.eventhub, "__version__", "5.99.1")
+    monkeypatch.setattr(event_hub, "VERSION", "5.99.1")
     event_hub.is_known.cache_clear()
 
     assert told(True, Kind.QUEUE) == told(False, *Kind) == []
