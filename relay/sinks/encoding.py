@@ -80,7 +80,7 @@ def encoded(event: Event, session: str | None = None) -> bytes:
         (
             _PROPERTIES,
             _compound(_LIST, _PROPERTIES_COUNT, properties),
-            _attributes(event),
+            event.written(_attributes),
             _DATA,
             _size(_BINARY, len(data)),
             data,
