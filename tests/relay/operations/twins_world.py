@@ -46,6 +46,7 @@ class World:
         """One twin, `pump-17`, and nothing that was seen."""
         self.plane.twins = {"pump-17": {"$dtId": "pump-17", "pressure": 4}}
         self.plane.seen.clear()
+        self.plane.flow = None
 
     def token(self, name: str, audience: str = AUDIENCE) -> str:
         return self.directory.issue(self.directory.principal(name), audience)
