@@ -24,6 +24,7 @@ from yarl import URL
 
 from relay.observer import RequestRefused
 from relay.operations.answers import PROBLEM, Answer, problem
+from relay.permissions import TWINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,7 +137,7 @@ class TwinsProxy:
         answer = _varied(await self._answer(request))
         if answer.headers.get("Content-Type") == PROBLEM:
             detail = str(json.loads(answer.body)["detail"])
-            self._observe(RequestRefused(answer.status, f"twins: {detail}"))
+            self._observe(RequestRefused(answer.status, detail, TWINS))
         return answer
 
     async def _answer(self, request: Request) -> Answer:

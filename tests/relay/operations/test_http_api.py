@@ -125,7 +125,7 @@ async def test_who_is_not_known_is_asked_who_he_is_and_it_is_told() -> None:
 
     assert (answer.status, surface.calls) == (401, [])
     assert answer.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
-    assert surface.facts == [RequestRefused(401, "it is not good")]
+    assert surface.facts == [RequestRefused(401, "it is not good", "routes/read")]
 
 
 async def test_what_everybody_may_see_asks_nobody() -> None:

@@ -375,6 +375,7 @@ async def test_every_refusal_is_told(world: World, proxy: TwinsProxy) -> None:
     told = [fact for fact in world.facts if isinstance(fact, RequestRefused)]
 
     assert [fact.status for fact in told] == [403, 401, 403]
+    assert {fact.action for fact in told} == {"twins/*"}
     assert "https://evil.example" in told[0].detail
     assert "refused the caller" in told[2].detail
 
