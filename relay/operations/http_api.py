@@ -279,7 +279,9 @@ def _conditional(request: Request, answer: Answer) -> Answer:
     digest = answer.headers.get("ETag") or f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     headers = {**answer.headers, "ETag": digest, "Cache-Control": "no-cache, private"}
     asked = request.headers.get("if-none-match", "")
-    if digest in [each.strip() for each in asked.split(",")] or asked.strip() == "*":
+    # Compared weakly (RFC 9110, 13.1.2): who compresses on the way makes a tag a weak one.
+    told = [each.strip().removeprefix("W/") for each in asked.split(",")]
+    if digest.removeprefix("W/") in told or asked.strip() == "*":
         kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
         return Answer(HTTPStatus.NOT_MODIFIED, kept)
     body = b"" if request.method.upper() == "HEAD" else answer.body

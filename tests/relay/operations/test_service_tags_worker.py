@@ -1,4 +1,4 @@
-"""The weekly look in the real worker: fired as the host fires it, heard by a collector."""
+"""Service tags in the real worker: the weekly look, heard by a collector, and the gate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 # One host for all of them, hence one event loop and one process.
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("service tags timer"),
+    pytest.mark.xdist_group("service tags"),
 ]
 
 
@@ -71,6 +71,11 @@ async def a_stage(directory: Path, running: AsyncExitStack) -> Stage:
         "SERVICE_TAGS_FILE": str(file),
         "SERVICE_TAGS_SUBSCRIPTION": SUBSCRIPTION,
         "SERVICE_TAGS_LOCATION": "westeurope",
+        "INGRESS_HTTP": "true",
+        "INGRESS_HTTP_ROLE": "AzureEventGridSecureWebhookSubscriber",
+        "INGRESS_HTTP_SERVICE_TAG": "AzureDigitalTwins",
+        "ACCESS_TENANT": people.tenant_id,
+        "ACCESS_AUDIENCE": "api://twin-relay",
         "RELAY_MANAGEMENT_URL": discovery.url,
         "RELAY_CA_FILE": str(tls.ca_file),
         "RELAY_TELEMETRY": "otlp",
@@ -127,3 +132,26 @@ async def test_a_look_that_is_refused_fails_and_names_the_role(stage: Stage) -> 
     assert "role Reader (acdd72a7-3385-48ef-bd42-f606fba81ae7)" in answer.error
     assert stage.relay in answer.error
     assert stage.told() == []
+
+
+INSIDE, OUTSIDE = "198.18.0.1", "198.51.100.7"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "status"),
+    [
+        (f"{INSIDE}:4711", 401),
+        (f"{OUTSIDE}, {INSIDE}:4711", 401),
+        (f"{OUTSIDE}:4711", 403),
+        (f"{INSIDE}, {OUTSIDE}:4711", 403),
+        (None, 403),
+    ],
+    ids=["inside", "a forged one before", "outside", "inside by his own word", "nobody says"],
+)
+async def test_the_webhook_asks_for_a_token_only_who_calls_from_the_service(
+    stage: Stage, forwarded: str | None, status: int
+) -> None:
+    headers = {"x-forwarded-for": forwarded} if forwarded else {}
+    answer = await stage.host.request("POST", "/api/events", headers, b"{}")
+
+    assert answer.status == status
