@@ -14,6 +14,7 @@ import asyncio
 import json
 import re
 import ssl
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -101,6 +102,13 @@ class _RefusedError(Exception):
         self.answer = answer
 
 
+@dataclass(frozen=True, slots=True)
+class _Unreached(Answer):
+    """What is answered for an instance out of reach: why is for the log, not for strangers."""
+
+    why: str = ""
+
+
 class TwinsProxy:
     """Answers requests under `/api/twins/`, or where an app of several relays has it.
 
@@ -137,7 +145,8 @@ class TwinsProxy:
         answer = _varied(await self._answer(request))
         if answer.headers.get("Content-Type") == PROBLEM:
             detail = str(json.loads(answer.body)["detail"])
-            self._observe(RequestRefused(answer.status, detail, TWINS))
+            why = f": {answer.why}" if isinstance(answer, _Unreached) else ""
+            self._observe(RequestRefused(answer.status, f"{detail}{why}", TWINS))
         return answer
 
     async def _answer(self, request: Request) -> Answer:
@@ -170,7 +179,8 @@ class TwinsProxy:
         except aiohttp.ClientPayloadError:
             return problem(502, f"{self._host} broke off its answer: ask again")
         except (aiohttp.ClientError, OSError) as error:
-            return problem(502, f"{self._host} can't be reached: {error}")
+            answer = problem(502, f"{self._host} can't be reached; the relay's log says why")
+            return _Unreached(answer.status, answer.headers, answer.body, str(error))
 
     async def _ask(self, target: URL, request: Request, sent: bytes) -> Answer:
         method = request.method.upper()
@@ -259,14 +269,15 @@ def _shared(origin: str, answer: Answer) -> Answer:
             name for name in RETURNED if name != "content-type"
         ),
     }
-    return Answer(answer.status, {**answer.headers, **granted}, answer.body)
+    return replace(answer, headers={**answer.headers, **granted})
 
 
 def _varied(answer: Answer) -> Answer:
     """Keep caches from giving one origin's answer to another, and from keeping any."""
     vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
-    headers = {**answer.headers, "Vary": vary, "Cache-Control": "no-store"}
-    return Answer(answer.status, headers, answer.body)
+    return replace(
+        answer, headers={**answer.headers, "Vary": vary, "Cache-Control": "no-store"}
+    )
 
 
 def _checked(address: str, base: str, request: Request) -> URL:

@@ -383,13 +383,17 @@ async def test_every_refusal_is_told(world: World, proxy: TwinsProxy) -> None:
 # Trouble
 
 
-async def test_an_instance_out_of_reach_is_a_bad_gateway(
+async def test_an_instance_out_of_reach_is_a_bad_gateway_and_the_log_says_why(
     world: World, proxy: TwinsProxy
 ) -> None:
+    """Whoever asks is not known: addresses inside a network are not for him."""
     await world.plane.stop()
     answer = await proxy.answer(a_request(world))
+    [told] = [fact for fact in world.facts if isinstance(fact, RequestRefused)]
 
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (502, PAGE)
+    assert b"Connect call failed" not in answer.body
+    assert "Connect call failed" in told.detail
 
 
 async def test_an_instance_with_a_strangers_certificate_is_not_shown_the_token(
