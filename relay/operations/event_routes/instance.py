@@ -187,8 +187,8 @@ class Instance:
     def _refusal(self, response: AsyncHttpResponse) -> AnswerError:
         error = _json(response).get("error")
         told = error if isinstance(error, dict) else {}
-        code = response.headers.get("x-ms-error-code") or str(told.get("code") or "")
-        said = redacted(" ".join(str(told.get("message") or "").split()))[:_LONGEST]
+        code = _plain(response.headers.get("x-ms-error-code") or str(told.get("code") or ""))
+        said = _plain(str(told.get("message") or ""))
         after = _seconds(response.headers.get("Retry-After"))
         return AnswerError(self._host, response.status_code, code, said, after)
 
@@ -225,4 +225,9 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _first_line(error: Exception) -> str:
-    return redacted(" ".join(str(error).split("\n")[0].split()))[:_LONGEST]
+    return _plain(str(error).split("\n")[0])
+
+
+def _plain(said: str) -> str:
+    """Return others' words in one line, without anything secret that they echo."""
+    return redacted(" ".join(said.split()))[:_LONGEST]
