@@ -213,22 +213,43 @@ def _field(operand: Operand) -> str:
 def _joined(word: Literal["AND", "OR"], parts: Sequence[_Wide]) -> _Wide:
     """Join conditions; what changes nothing beside the others is left out."""
     decisive = word == "OR"
-    flat = dict.fromkeys(each for part in parts for each in _parts(part, word))
+    flat = list(dict.fromkeys(each for part in parts for each in _parts(part, word)))
     if any(each is decisive for each in flat):
         return decisive
-    kept = [each for each in flat if not isinstance(each, bool)]
-    inner = {each: frozenset(_parts(each, "AND" if decisive else "OR")) for each in kept}
-    alone = {each for each in kept if len(inner[each]) == 1}
-    joined = [inner[each] for each in kept if each not in alone]
-    kept = [
-        each
-        for each in kept
-        if each in alone
-        or not (inner[each] & alone or any(other < inner[each] for other in joined))
-    ]
+    if word == "AND" and (narrowed := _of_one_type(flat)) != flat:
+        return _joined(word, narrowed)
+    kept = _needed([each for each in flat if not isinstance(each, bool)], word)
     if len(kept) < 2:  # noqa: PLR2004 - one alone needs no word
         return kept[0] if kept else not decisive
     return _Joined(word, tuple(kept))
+
+
+def _of_one_type(parts: list[_Wide]) -> list[_Wide]:
+    """Leave out alternatives of other types where one type is demanded."""
+    demanded = next(filter(_names_type, parts), None)
+    if demanded is None:
+        return parts
+    return [
+        _joined("OR", [e for e in _parts(part, "OR") if e == demanded or not _names_type(e)])
+        for part in parts
+    ]
+
+
+def _names_type(wide: _Wide) -> bool:
+    return isinstance(wide, str) and wide.startswith("type = ")
+
+
+def _needed(parts: list[str | _Joined], word: Literal["AND", "OR"]) -> list[str | _Joined]:
+    """Leave out what another part implies: `a AND b` beside `a`, where OR joins them."""
+    inner = {each: frozenset(_parts(each, "OR" if word == "AND" else "AND")) for each in parts}
+    alone = {each for each in parts if len(inner[each]) == 1}
+    joined = [inner[each] for each in parts if each not in alone]
+    return [
+        each
+        for each in parts
+        if each in alone
+        or not (inner[each] & alone or any(other < inner[each] for other in joined))
+    ]
 
 
 def _parts(wide: _Wide, word: Literal["AND", "OR"]) -> tuple[_Wide, ...]:
