@@ -190,7 +190,7 @@ def _signed_in(how: SignIn, client_id: str, *, as_json: bool) -> Credential:
     try:
         return credential(how, client_id, os.environ)
     except ValueError as error:
-        give_up(f"--sign-in {how}: {str(error).partition('.')[0]}", as_json=as_json)
+        give_up(f"--sign-in {how}: {error}", as_json=as_json)
 
 
 async def _run(wish: Wish, who: Credential, course: Course) -> str:

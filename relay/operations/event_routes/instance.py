@@ -158,7 +158,7 @@ class Instance:
             async with asyncio.timeout(_SECONDS):
                 response = await self._send(request)
         except HttpResponseError as error:  # the credential's: nothing here raises for a status
-            raise NoTokenError(_first_line(error)) from error
+            raise NoTokenError(_plain(str(error))) from error
         except (ServiceRequestError, ServiceResponseError, OSError) as error:
             said = _first_line(error) or f"nothing came within {_SECONDS:g} seconds"
             raise AnswerError(self._host, 0, "", said) from error

@@ -101,6 +101,9 @@ def credential(how: SignIn, client_id: str, environment: Mapping[str, str]) -> C
     """
     if how is SignIn.AUTO:
         how = _told_by(environment)
+    missing = [name for name in _FEDERATED if not environment.get(name)]
+    if how is SignIn.WORKLOAD_IDENTITY and missing:
+        raise ValueError(f"the environment lacks {', '.join(missing)}")
     if how is SignIn.MANAGED_IDENTITY:
         return Identity(client_id, retried=False)
     return _SignedIn(_SDK[how]())

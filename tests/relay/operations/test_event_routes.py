@@ -346,7 +346,10 @@ async def test_an_instance_that_does_not_answer_is_told_as_such(desk: Desk) -> N
         (["--filter", "PATCH_TOUCHES('/rpm')"], "does not know PATCH_TOUCHES"),
         (["--filter", "type == 'a'"], "--filter does not parse: line 1, column 6"),
         (["--routes", "nowhere.json"], "can't read nowhere.json"),
-        (["--sign-in", "workload-identity"], "--sign-in workload-identity: "),
+        (
+            ["--sign-in", "workload-identity"],
+            "the environment lacks AZURE_FEDERATED_TOKEN_FILE",
+        ),
     ],
 )
 async def test_what_makes_no_sense_is_refused(
