@@ -26,6 +26,7 @@ from yarl import URL
 from relay.observer import RequestRefused
 from relay.operations.answers import PROBLEM, Answer, problem
 from relay.permissions import TWINS
+from relay.refusals import TWINS_OWNER, TWINS_READER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,8 +72,6 @@ _ROOM: Final = 64 * 1024 * 1024
 _SOON: Final = 2
 """Seconds after which there may be room again: an answer takes no longer to be handed over."""
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_OWNER: Final = "bcd981a7-7f74-457b-83e1-cceb9e632ffe"
-_READER: Final = "d57506d4-4c8d-48b1-8587-93c323f6a5a3"
 
 
 class Request(Protocol):
@@ -398,16 +397,14 @@ def _said(error: Any) -> str:
 
 def _causes(instance: str, method: str, authorization: str) -> list[dict[str, str]]:
     """What Microsoft's page on the error 403 has, and what the instance's network may do."""
-    is_read = method == "GET"
-    role = "Azure Digital Twins Data Reader" if is_read else "Azure Digital Twins Data Owner"
-    role_id = _READER if is_read else _OWNER
+    role = TWINS_READER if method == "GET" else TWINS_OWNER
     who = _object_id(authorization)
     return [
         {
-            "cause": f"the caller lacks the role {role} ({role_id}) on the instance, or was "
-            "given it only minutes ago; Owner of the subscription or the resource is not it",
+            "cause": f"the caller lacks the role {role.name} ({role.id}) on the instance, or "
+            "was given it only minutes ago; Owner of the subscription or resource is not it",
             "remedy": f"az dt role-assignment create --dt-name {instance} --assignee {who} "
-            f"--role {role_id}",
+            f"--role {role.id}",
         },
         {
             "cause": "the app registration that signed the caller in lacks the permission "

@@ -65,6 +65,7 @@ ALL = [each for each in commands() if each]
 NEEDED = {
     ("probe",): ["--read", "event-hub:ANALYTICS/everything"],
     ("routes", "explain"): ["nowhere.json"],
+    ("routes", "adt"): ["--endpoint", "landing"],
     ("service-tags", "rules"): ["nowhere.json", "--target", "storage"],
     ("service-tags", "diff"): ["nowhere.json", "nowhere.json"],
     ("service-tags", "fetch"): ["/dev/null/x", "--subscription", "s", "--location", "l"],
