@@ -3,7 +3,8 @@
 `compile` turns a filter's text into a `Filter` once, at start; a `Filter` is then asked of each
 event and never raises. Where an event passes several filters, wrap it in a `View` first: they
 share its body, which is parsed at most once and only if one of them looks into it. `lint` says
-where a filter could surprise. The language is described in `docs/filters.md`.
+where a filter could surprise. `widened` makes one filter of several that Azure Digital Twins
+itself takes and that holds back nothing they want. The language: `docs/filters.md`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from relay.filters.findings import Concern, Finding
 from relay.filters.linting import lint
 from relay.filters.syntax import Scalar
 from relay.filters.view import View
+from relay.filters.widening import widened
 
 __all__ = [
     "Concern",
@@ -29,4 +31,5 @@ __all__ = [
     "compile",
     "lint",
     "reader",
+    "widened",
 ]
