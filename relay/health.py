@@ -1,4 +1,4 @@
-"""How each route fares, and why; told by what happens to its events and by what is in Blob.
+"""How each route and ingress fares, and why; told by what happens to events and is in Blob.
 
 | state         | meaning                                                              |
 |---------------|----------------------------------------------------------------------|
@@ -12,6 +12,9 @@ What a process has not seen itself, Blob tells it: events that wait there count 
 in a process that has just begun, and where none wait, an old failure counts no more. A state
 that nothing has confirmed for a while, in a process that gets none of the route's events any
 more, is not *current*: others know better.
+
+What an ingress refuses, it refuses to the Functions host, which tells the relay nothing. So it
+has a state too, told by trying it. It is *degraded* after one failure that may pass.
 """
 
 from __future__ import annotations
@@ -23,7 +26,16 @@ from typing import TYPE_CHECKING, Final
 
 from relay.dead_letters import Fate
 from relay.failures import Fault, Reason, explained
-from relay.observer import DeadLettered, Delivered, Fact, Failed, Redriven, Sent, Surveyed
+from relay.observer import (
+    DeadLettered,
+    Delivered,
+    Fact,
+    Failed,
+    Knocked,
+    Redriven,
+    Sent,
+    Surveyed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -92,13 +104,41 @@ class RouteHealth:
         return self.state is State.HEALTHY or now - heard <= CURRENT or self.is_behind(now)
 
 
+@dataclass(frozen=True, slots=True)
+class IngressHealth:
+    """Whether an ingress lets the relay in.
+
+    Attributes:
+        ingress: what people call it.
+        since: when it came into this state.
+        reason: why it is not healthy, `None` if it is.
+        detail: the same in words.
+        remedy: the command that mends it, `""` where there is none.
+        tried: when somebody tried last, `None` if nobody has.
+    """
+
+    ingress: str
+    state: State
+    since: datetime
+    reason: Reason | None = None
+    detail: str = ""
+    remedy: str = ""
+    tried: datetime | None = None
+
+    def is_current(self, now: datetime) -> bool:
+        """Whether the last try may be believed."""
+        return self.tried is not None and now - self.tried <= FRESH
+
+
 class Health:
-    """Follows every route; an `Observer`.
+    """Follows every route and ingress; an `Observer`.
 
     Args:
         routes: their names; each starts healthy, since nothing is held against it.
         now: the time of day, in UTC.
         changed: hears of each route's state at the beginning, and of each change.
+        ingresses: their names.
+        ingress_changed: hears of each change of an ingress' state.
     """
 
     def __init__(
@@ -106,10 +146,16 @@ class Health:
         routes: Iterable[str],
         now: Callable[[], datetime],
         changed: Callable[[RouteHealth], None],
+        ingresses: Iterable[str] = (),
+        ingress_changed: Callable[[IngressHealth], None] = lambda _: None,
     ) -> None:
         self._now = now
         self._changed = changed
+        self._ingress_changed = ingress_changed
         self._routes = {name: RouteHealth(name, State.HEALTHY, now()) for name in routes}
+        self._ingresses = {
+            name: IngressHealth(name, State.HEALTHY, now()) for name in ingresses
+        }
         for route in self._routes.values():
             changed(route)
 
@@ -117,6 +163,11 @@ class Health:
     def routes(self) -> Mapping[str, RouteHealth]:
         """Every route by name."""
         return self._routes
+
+    @property
+    def ingresses(self) -> Mapping[str, IngressHealth]:
+        """Every ingress that can be tried, by name."""
+        return self._ingresses
 
     def __call__(self, fact: Fact) -> None:
         """Hear a fact."""
@@ -130,6 +181,8 @@ class Health:
                 | Surveyed(route)
             ):
                 self._hear(route.name, fact)
+            case Knocked(ingress, error):
+                self._knocked(ingress, error)
             case _:
                 pass
 
@@ -139,6 +192,13 @@ class Health:
         self._routes[route] = after
         if (after.state, after.reason) != (before.state, before.reason):
             self._changed(after)
+
+    def _knocked(self, ingress: str, error: DeliveryError | None) -> None:
+        before = self._ingresses[ingress]
+        after = knocked(before, error, self._now())
+        self._ingresses[ingress] = after
+        if (after.state, after.reason) != (before.state, before.reason):
+            self._ingress_changed(after)
 
 
 def step(before: RouteHealth, fact: Fact, now: datetime) -> RouteHealth:
@@ -158,6 +218,18 @@ def step(before: RouteHealth, fact: Fact, now: datetime) -> RouteHealth:
             return _surveyed(replace(before, backlog=backlog, surveyed=now), backlog, now)
         case _:
             return before
+
+
+def knocked(before: IngressHealth, error: DeliveryError | None, now: datetime) -> IngressHealth:
+    """Return how an ingress fares after somebody tried it."""
+    state, reason, words = State.HEALTHY, None, ("", "")
+    if error is not None:
+        may_pass = error.reason.traits.retried and before.state is State.HEALTHY
+        state = State.DEGRADED if may_pass else state_for(error.reason)
+        reason, words = error.reason, _words(error)
+    is_same = (before.state, before.reason) == (state, reason)
+    since = before.since if is_same else now
+    return IngressHealth(before.ingress, state, since, reason, *words, tried=now)
 
 
 def state_for(reason: Reason) -> State:

@@ -124,6 +124,19 @@ class Surveyed:
     backlog: Backlog
 
 
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    """Somebody tried whether an ingress lets the relay in.
+
+    Attributes:
+        ingress: what people call it, as the doctor does.
+        error: why it does not, `None` if it does.
+    """
+
+    ingress: str
+    error: DeliveryError | None = None
+
+
 type Fact = (
     Delivered
     | Sent
@@ -137,6 +150,7 @@ type Fact = (
     | ServiceTagsLooked
     | BlobFailed
     | Surveyed
+    | Knocked
 )
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""

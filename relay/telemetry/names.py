@@ -21,6 +21,7 @@ RELAY: Final = "relay.name"
 ROUTE: Final = "relay.route.name"
 OUTCOME: Final = "relay.outcome"
 STATE: Final = "relay.route.state"
+INGRESS: Final = "relay.ingress.name"
 FATE: Final = "relay.dead_letter.fate"
 REFUSED_BY: Final = "relay.refused_by"
 EXPORTER: Final = "relay.exporter"
@@ -58,6 +59,7 @@ class RefusedBy(StrEnum):
 
     DESTINATION = "destination"
     DEAD_LETTERS = "dead_letters"
+    INGRESS = "ingress"
     TELEMETRY = "telemetry"
     RELAY = "relay"
     """The relay itself refused a caller of its HTTP surface."""
@@ -107,7 +109,7 @@ REFUSALS: Final = Metric(
     "relay.authorization.failures",
     "{failure}",
     "Refusals of every kind, by cause and by whom",
-    frozenset({REFUSED_BY, ERROR_TYPE, ROUTE, DESTINATION}),
+    frozenset({REFUSED_BY, ERROR_TYPE, ROUTE, DESTINATION, INGRESS}),
 )
 DURATION: Final = Metric(
     "messaging.client.operation.duration", "s", "One attempt to send one batch", _SEND
@@ -145,6 +147,12 @@ STATES: Final = Metric(
     "1 for the state that a route is in, 0 for each other",
     frozenset({ROUTE, STATE}),
 )
+INGRESSES: Final = Metric(
+    "relay.ingress.healthy",
+    "",
+    "1 while an ingress lets the relay in, else 0",
+    frozenset({INGRESS}),
+)
 BACKLOG: Final = Metric(
     "relay.dead_letters",
     "{event}",
@@ -181,6 +189,7 @@ METRICS: Final = (
     DRIFT,
     HEALTHY,
     STATES,
+    INGRESSES,
     BACKLOG,
     BACKLOG_AGE,
     BLOB_ERRORS,
@@ -200,6 +209,8 @@ class Log(StrEnum):
     UNREADABLE = "relay.unreadable_dead_letter"
     BLOB_FAILED = "relay.dead_letters_failed"
     ROUTE_STATE = "relay.route_state"
+    INGRESS_STATE = "relay.ingress_state"
+    INGRESS_FAILED = "relay.ingress_failed"
     FILTER_FINDING = "relay.filter_finding"
     SETTING_WARNING = "relay.setting_warning"
     REQUEST_REFUSED = "relay.request_refused"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 import grpc
@@ -82,54 +84,99 @@ _REQUESTS: dict[str, Callable[[], Any]] = {
 }
 
 
+class Manner(Enum):
+    """How a collector answers."""
+
+    AT_ONCE = auto()
+    LATE = auto()
+    """Not before it is told to."""
+    BY_DRIPS = auto()
+    """At once, but byte by byte and without an end before it is told to."""
+
+
+DRIP_SECONDS = 0.02
+
+
 class OtlpOverHttp:
     """A collector on loopback.
 
     Attributes:
         status: how it answers.
-        hangs: set while it is to answer nothing; `asked` is set with the first request.
+        manners: how by path; else at once.
+        asked: set with the first request.
+        told: whether those who wait are answered.
     """
 
     def __init__(self) -> None:
         self.received = Received()
         self.status = 200
-        self.hangs = False
+        self.manners: dict[str, Manner] = {}
         self.asked = asyncio.Event()
+        self.told = asyncio.Event()
         app = web.Application()
         app.router.add_post("/{path:.*}", self._take)
         self.server = HttpServer("a collector", app)
 
     async def _take(self, request: web.Request) -> web.Response:
         self.asked.set()
-        if self.hangs:
-            await asyncio.Event().wait()
+        body = await request.read()
+        answer: web.StreamResponse = web.Response(status=self.status)
+        match self.manners.get(request.path, Manner.AT_ONCE):
+            case Manner.LATE:
+                await self.told.wait()
+            case Manner.BY_DRIPS:
+                answer = await self._drip(request)
         if self.status == 200:
             message = _REQUESTS[request.path]()
-            message.ParseFromString(await request.read())
+            message.ParseFromString(body)
             self.received.take(message)
-        return web.Response(status=self.status)
+        return answer
+
+    async def _drip(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=self.status)
+        await answer.prepare(request)
+        while not self.told.is_set():
+            await answer.write(b" ")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.told.wait(), DRIP_SECONDS)
+        await answer.write_eof()
+        return answer
 
 
 class _Taker:
     """A servicer of any signal."""
 
-    def __init__(self, received: Received, answer: Any, code: grpc.StatusCode | None) -> None:
+    def __init__(
+        self,
+        received: Received,
+        answer: Any,
+        code: grpc.StatusCode | None,
+        told: threading.Event | None,
+    ) -> None:
         self._received = received
         self._answer = answer
         self._code = code
+        self._told = told
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - OTLP's name
         if self._code is not None:
             context.abort(self._code, "so it was told")
+        if self._told is not None:
+            self._told.wait()
         self._received.take(request)
         return self._answer
 
 
 @contextmanager
 def otlp_over_grpc(
-    code: grpc.StatusCode | None = None,
+    code: grpc.StatusCode | None = None, told: threading.Event | None = None
 ) -> Iterator[tuple[str, Received]]:
-    """Serve a collector on loopback; yield where, and what arrives."""
+    """Serve a collector on loopback; yield where, and what arrives.
+
+    Args:
+        code: how it refuses, if it does.
+        told: answers come when it is set; at once without it.
+    """
     received = Received()
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     for add, answer in (
@@ -140,7 +187,7 @@ def otlp_over_grpc(
         (traces_grpc.add_TraceServiceServicer_to_server, traces.ExportTraceServiceResponse),
         (logs_grpc.add_LogsServiceServicer_to_server, logs.ExportLogsServiceResponse),
     ):
-        add(_Taker(received, answer(), code), server)
+        add(_Taker(received, answer(), code, told), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"http://127.0.0.1:{port}", received
@@ -157,11 +204,14 @@ class Ingestion:
     Attributes:
         judge: answers for a bearer token: 200 takes what it brings.
         envelopes: what was taken.
+        told: answers come when it is set; it is from the beginning.
     """
 
     def __init__(self, tls: TlsFiles, judge: Callable[[str], int]) -> None:
         self.judge = judge
         self.envelopes: list[dict[str, Any]] = []
+        self.told = asyncio.Event()
+        self.told.set()
         app = web.Application()
         app.router.add_post("/{slash:/?}v2.1/track", self._track)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -192,6 +242,7 @@ class Ingestion:
 
     async def _track(self, request: web.Request) -> web.Response:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        await self.told.wait()
         status = self.judge(token)
         if status != 200:
             return web.Response(status=status, headers=_CLOSE)

@@ -183,22 +183,6 @@ async def test_losses_are_counted_and_the_count_arrives_once_telemetry_is_back(
 # Telemetry that is down
 
 
-async def test_a_collector_that_never_answers_holds_up_nobody(collector: OtlpOverHttp) -> None:
-    """The first invocation gives up waiting, and those after it do not even begin to."""
-    collector.hangs = True
-
-    async with telemetry(over_http(collector)) as listening:
-        await an_invocation(listening)
-        await collector.asked.wait()
-        collector.asked.clear()
-        await an_invocation(listening)
-
-        assert not collector.asked.is_set()
-        collector.hangs = False
-
-    assert collector.received.spans[:2] == ["send hub", "send hub"]
-
-
 async def test_a_collector_that_is_gone_fails_nothing() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused

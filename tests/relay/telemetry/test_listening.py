@@ -16,13 +16,14 @@ from relay.dead_letters import Backlog, DeadLetter
 from relay.delivery import UnsettledError
 from relay.failures import REFUSALS, DeliveryError, Reason, Refusal
 from relay.filters import lint
-from relay.health import CURRENT, FRESH, Health, RouteHealth, State
+from relay.health import CURRENT, FRESH, Health, IngressHealth, RouteHealth, State
 from relay.observer import (
     BlobFailed,
     DeadLettered,
     Delivered,
     Fact,
     Failed,
+    Knocked,
     MalformedKept,
     Redriven,
     RequestRefused,
@@ -477,6 +478,66 @@ def test_blob_that_does_not_answer_is_no_refusal(
     ]
 
 
+@pytest.mark.parametrize("reason", sorted(REFUSALS))
+def test_a_refusal_by_an_ingress_is_counted_and_told_like_any_other(
+    ear: Ear, log: pytest.LogCaptureFixture, reason: Reason
+) -> None:
+    ear.telemetry(Knocked("ingress hub twin-events", a_refused(reason)))
+
+    assert ear.series() == {
+        "relay.authorization.failures": {
+            (
+                ("error.type", reason.value),
+                ("relay.ingress.name", "ingress hub twin-events"),
+                ("relay.refused_by", "ingress"),
+            ): 1
+        }
+    }
+    ((name, values),) = told(log)
+    assert name == "relay.refused"
+    assert values["ingress"] == "ingress hub twin-events"
+    assert values["remedy"] == "az role assignment create"
+
+
+def test_an_ingress_that_does_not_answer_is_no_refusal(
+    ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    ear.telemetry(Knocked("ingress hub", DeliveryError(Reason.TIMEOUT, "no answer")))
+    ear.telemetry(Knocked("ingress hub"))
+
+    assert ear.series() == {}
+    values = {"ingress": "ingress hub", "reason": "timeout", "detail": "no answer"}
+    assert told(log) == [("relay.ingress_failed", values)]
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_ingress_is_measured_while_the_last_try_may_be_believed(
+    ear: Ear, state: State
+) -> None:
+    known = IngressHealth("ingress hub", state, NOON, tried=NOON)
+    old = replace(known, ingress="ingress queue", tried=NOON - FRESH - timedelta(seconds=1))
+    never = replace(known, ingress="ingress topic", tried=None)
+
+    ear.telemetry.follow(tuple, lambda: [known, old, never])
+
+    is_open = int(state in {State.HEALTHY, State.DEGRADED})
+    series = {(("relay.ingress.name", "ingress hub"),): is_open}
+    assert ear.series() == {"relay.ingress.healthy": series}
+
+
+def test_a_change_of_an_ingress_is_told_and_exported_as_a_custom_event(
+    ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    ear.telemetry.ingress_state(
+        IngressHealth("ingress hub", State.REFUSED, NOON, Reason.FORBIDDEN, "no role")
+    )
+
+    ((name, attributes),) = ear.exported
+    assert name == attributes["microsoft.custom_event.name"] == "relay.ingress_state"
+    assert told(log)[0][1]["state"] == "refused"
+    assert [logging.WARNING] == [record.levelno for record in log.records]
+
+
 @pytest.mark.parametrize(
     ("status", "reason"), [(401, "unauthenticated"), (403, "forbidden"), (400, None)]
 )
@@ -721,7 +782,8 @@ def test_however_events_differ_a_metric_has_no_more_series(facts: list[Fact]) ->
 def test_every_metric_that_is_named_is_made_and_no_other(ear: Ear) -> None:
     backlog = Backlog(1, 1, NOON)
     health = RouteHealth("hub", State.HEALTHY, NOON, backlog=backlog, surveyed=NOON)
-    ear.telemetry.follow(lambda: [health])
+    door = IngressHealth("ingress hub", State.HEALTHY, NOON, tried=NOON)
+    ear.telemetry.follow(lambda: [health], lambda: [door])
     for fact in [
         *every_fact(),
         Sent(HUB, [an_arrival(an_event(time=NOON.isoformat()))], 0.1),
