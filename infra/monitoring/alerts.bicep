@@ -25,6 +25,14 @@ var perRoute = [
   }
 ]
 
+var perIngress = [
+  {
+    name: 'ingress'
+    operator: 'Include'
+    values: [ '*' ]
+  }
+]
+
 var rules = [
   {
     name: 'refused'
@@ -43,6 +51,17 @@ var rules = [
     severity: 1
     query: loadTextContent('queries/unhealthy.kql')
     dimensions: perRoute
+    measure: ''
+    window: 'PT15M'
+    every: 'PT5M'
+    operator: 'GreaterThan'
+  }
+  {
+    name: 'ingress'
+    title: 'Twin Relay: no events come in'
+    severity: 1
+    query: loadTextContent('queries/ingress.kql')
+    dimensions: perIngress
     measure: ''
     window: 'PT15M'
     every: 'PT5M'

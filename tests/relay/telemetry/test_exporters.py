@@ -257,7 +257,16 @@ async def test_azure_monitor_takes_what_the_managed_identity_brings(azure: Azure
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"), [(401, "unauthenticated"), (403, "forbidden"), (500, "unavailable")]
+    ("status", "reason"),
+    [
+        (206, "rejected"),
+        (401, "unauthenticated"),
+        (402, "quota_exceeded"),
+        (403, "forbidden"),
+        (429, "throttled"),
+        (439, "quota_exceeded"),
+        (500, "unavailable"),
+    ],
 )
 async def test_what_azure_monitor_refuses_is_told_with_its_reason(
     azure: Azure, caplog: pytest.LogCaptureFixture, status: int, reason: str

@@ -10,19 +10,25 @@ import asyncio
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lab.certificates import TlsFiles
+from relay.failures import Reason
 from relay.observer import Delivered, Sent
 from relay.settings import Exporter, Protocol, TelemetrySettings
 from relay.telemetry import Telemetry, build
 from relay.telemetry.flushing import Flusher
+from relay.telemetry.losses import Losses
+from relay.telemetry.watching import QUEUED, Queue, Watch
 from tests.fakes import a_route, an_arrival
 from tests.relay.telemetry.receivers import Manner, OtlpOverHttp, otlp_over_grpc
 from tests.relay.telemetry.test_exporters import azure_in, ended, rejected
@@ -164,6 +170,55 @@ async def test_an_endpoint_that_never_answers_holds_up_neither_invocation_nor_en
 def a_black_hole() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+async def test_what_becomes_too_much_behind_a_slow_endpoint_is_told(tmp_path: Path) -> None:
+    async with over_http(Manner.LATE, tmp_path) as endpoint:
+        with_logs = replace(endpoint.settings, with_logs=frozenset({Exporter.OTLP}))
+        pipeline = build(with_logs)
+        telemetry = Telemetry(pipeline)
+
+        many = 2 * QUEUED
+        for _ in range(many):
+            telemetry(Sent(HUB, [an_arrival()], 0.1))
+            telemetry(Delivered(HUB, [an_arrival()], 1))
+        lost = pipeline.losses.take()
+
+        endpoint.tell()
+        await pipeline.close()
+        await ended(pipeline)
+    assert {(loss.signal, loss.error.reason) for loss in lost} == {
+        ("spans", Reason.THROTTLED),
+        ("logs", Reason.THROTTLED),
+    }
+    assert QUEUED <= endpoint.spans() < many
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(1, 4)), max_size=40))
+def test_a_queue_is_full_exactly_when_something_drops_out_of_it(
+    steps: list[int | None],
+) -> None:
+    """A number takes so many out, nothing puts one in; the model drops by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("relay.telemetry.watching.QUEUED", 3)
+        losses, model = Losses(), deque[int](maxlen=3)
+        queue = Queue(Watch("otlp", "spans", losses))
+        told = heard = 0
+        was_told = False
+        for step in steps:
+            if step is None:
+                drops = len(model) == 3
+                model.append(0)
+                queue.add()
+                told += drops and not was_told
+                was_told = drops
+            else:
+                taken = min(step, len(model))
+                for _ in range(taken):
+                    model.popleft()
+                queue.take(taken)
+            heard += len(losses.take())
+            assert heard == told
 
 
 # The flusher
