@@ -83,7 +83,7 @@ class Watch:
         )
 
     def _note(self, words: Sequence[str]) -> None:
-        said = words[-1][:_LONGEST] if words else "it does not say why"
+        said = " ".join(dict.fromkeys(words))[:_LONGEST] or "it does not say why"
         reason = reason_of(" ".join(words))
         error = DeliveryError(reason, said, refusal=self._explain(reason))
         self._losses.note(Loss(self._exporter, self._signal, error))

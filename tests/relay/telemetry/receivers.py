@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces_grpc
 
-from lab.certificates import TlsFiles
+from lab.certificates import TlsFiles, server_context
 from lab.serving import HttpServer
 
 
@@ -107,7 +107,7 @@ class OtlpOverHttp:
         told: whether those who wait are answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: TlsFiles | None = None) -> None:
         self.received = Received()
         self.status = 200
         self.manners: dict[str, Manner] = {}
@@ -115,7 +115,8 @@ class OtlpOverHttp:
         self.told = asyncio.Event()
         app = web.Application()
         app.router.add_post("/{path:.*}", self._take)
-        self.server = HttpServer("a collector", app)
+        context = server_context(tls) if tls else None
+        self.server = HttpServer("a collector", app, tls=context)
 
     async def _take(self, request: web.Request) -> web.Response:
         self.asked.set()
@@ -169,13 +170,16 @@ class _Taker:
 
 @contextmanager
 def otlp_over_grpc(
-    code: grpc.StatusCode | None = None, told: threading.Event | None = None
+    code: grpc.StatusCode | None = None,
+    told: threading.Event | None = None,
+    tls: TlsFiles | None = None,
 ) -> Iterator[tuple[str, Received]]:
     """Serve a collector on loopback; yield where, and what arrives.
 
     Args:
         code: how it refuses, if it does.
         told: answers come when it is set; at once without it.
+        tls: what it shows who it is by; it speaks in the clear without it.
     """
     received = Received()
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
@@ -188,10 +192,17 @@ def otlp_over_grpc(
         (logs_grpc.add_LogsServiceServicer_to_server, logs.ExportLogsServiceResponse),
     ):
         add(_Taker(received, answer(), code, told), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = _listen(server, tls)
     server.start()
-    yield f"http://127.0.0.1:{port}", received
+    yield f"{'https' if tls else 'http'}://127.0.0.1:{port}", received
     server.stop(None).wait()
+
+
+def _listen(server: grpc.Server, tls: TlsFiles | None) -> int:
+    if tls is None:
+        return server.add_insecure_port("127.0.0.1:0")
+    pair = (Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())
+    return server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
 
 
 _CLOSE = {"Connection": "close"}
@@ -214,9 +225,7 @@ class Ingestion:
         self.told.set()
         app = web.Application()
         app.router.add_post("/{slash:/?}v2.1/track", self._track)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        self.server = HttpServer("ingestion", app, tls=context)
+        self.server = HttpServer("ingestion", app, tls=server_context(tls))
 
     @property
     def connection_string(self) -> str:

@@ -109,6 +109,47 @@ async def test_otlp_over_grpc_brings_all_three_signals() -> None:
     assert ["relay.attempt_failed", "relay.delivered"] == received.logs
 
 
+async def test_a_collector_behind_an_authority_of_ones_own_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `RELAY_CA_FILE` says; over HTTP and over gRPC."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # which requests would prefer
+        monkeypatch.delenv(name, raising=False)
+    tls = issue(tmp_path, ["127.0.0.1"])
+    collector = OtlpOverHttp(tls)
+    await collector.server.start()
+    async with telemetry(over_http(collector), tls) as listening:
+        await an_invocation(listening)
+    await collector.server.stop()
+
+    with otlp_over_grpc(tls=tls) as (endpoint, received):
+        settings = TelemetrySettings(
+            (Exporter.OTLP,), endpoint=endpoint, protocol=Protocol.GRPC
+        )
+        async with telemetry(settings, tls) as listening:
+            await an_invocation(listening)
+
+    assert collector.received.spans == received.spans == ["send hub", "send hub", "settle"]
+
+
+async def test_a_collector_that_nobody_vouches_for_gets_nothing(
+    tmp_path: Path,
+) -> None:
+    collector = OtlpOverHttp(issue(tmp_path, ["127.0.0.1"]))
+    await collector.server.start()
+    pipeline = build(over_http(collector))
+    await an_invocation(Telemetry(pipeline))
+    await pipeline.close()
+    await ended(pipeline)
+    await collector.server.stop()
+
+    assert collector.received.spans == []
+    lost = pipeline.losses.take()
+    assert {loss.signal for loss in lost} == {"spans", "metrics", "logs"}
+    assert {loss.error.reason for loss in lost} == {Reason.UNAVAILABLE}
+    assert all("CERTIFICATE_VERIFY_FAILED" in loss.error.detail for loss in lost)
+
+
 async def test_logs_are_not_exported_where_the_host_brings_them(
     collector: OtlpOverHttp,
 ) -> None:
