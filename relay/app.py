@@ -85,9 +85,9 @@ class Relay:
         names = [route.name for route in settings.routes]
         knocks = self._knocks()
         self.health = Health(
-            names, _now, self._telemetry.route_state, knocks, self._telemetry.ingress_state
+            names, _now, self._telemetry.route_state, knocks, self._telemetry.place_state
         )
-        self._telemetry.follow(self.health.routes.values, self.health.ingresses.values)
+        self._telemetry.follow(self.health.routes.values, self.health.places.values)
         for route in settings.routes:
             for finding in lint(route.filter.text):
                 self._telemetry.filter_finding(route.name, finding)
@@ -280,7 +280,7 @@ class Relay:
             self._rates.per_minute,
             _now(),
             self.settings.telemetry.instance,
-            self.health.ingresses.values(),
+            self.health.places.values(),
         )
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How each route and ingress fares, and why; told by what happens to events and is in Blob.
+"""How routes and other places fare, and why; told by what happens to events and is in Blob.
 
 | state         | meaning                                                              |
 |---------------|----------------------------------------------------------------------|
@@ -13,8 +13,9 @@ in a process that has just begun, and where none wait, an old failure counts no 
 that nothing has confirmed for a while, in a process that gets none of the route's events any
 more, is not *current*: others know better.
 
-What an ingress refuses, it refuses to the Functions host, which tells the relay nothing. So it
-has a state too, told by trying it. It is *degraded* after one failure that may pass.
+Places that are no destination have a state too, told by trying them: each ingress, since it
+refuses the Functions host, which tells the relay nothing; and the dead letters in Blob, which
+may not be needed for days. One is *degraded* after one failure that may pass.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 from relay.dead_letters import Fate
 from relay.failures import Fault, Reason, explained
 from relay.observer import (
+    BlobLooked,
     DeadLettered,
     Delivered,
     Fact,
@@ -47,6 +49,8 @@ SETTLING: Final = timedelta(minutes=1)
 """After a failure, until its events are in Blob for sure and a survey sees them."""
 FRESH: Final = timedelta(minutes=3)
 """How long a survey is believed; the timer makes one every minute, on one instance."""
+DEAD_LETTERS: Final = "dead letters"
+"""The place in Blob, as the doctor calls it."""
 CURRENT: Final = timedelta(minutes=10)
 """How long a state other than healthy holds in a process that hears no more of the route."""
 
@@ -105,11 +109,11 @@ class RouteHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class IngressHealth:
-    """Whether an ingress lets the relay in.
+class PlaceHealth:
+    """Whether a place that is no destination lets the relay in: an ingress, or Blob.
 
     Attributes:
-        ingress: what people call it.
+        place: what people call it, as the doctor does.
         since: when it came into this state.
         reason: why it is not healthy, `None` if it is.
         detail: the same in words.
@@ -117,7 +121,7 @@ class IngressHealth:
         tried: when somebody tried last, `None` if nobody has.
     """
 
-    ingress: str
+    place: str
     state: State
     since: datetime
     reason: Reason | None = None
@@ -131,14 +135,14 @@ class IngressHealth:
 
 
 class Health:
-    """Follows every route and ingress; an `Observer`.
+    """Follows every route, every ingress, and Blob; an `Observer`.
 
     Args:
         routes: their names; each starts healthy, since nothing is held against it.
         now: the time of day, in UTC.
         changed: hears of each route's state at the beginning, and of each change.
         ingresses: their names.
-        ingress_changed: hears of each change of an ingress' state.
+        place_changed: hears of each change of the state of an ingress, or of Blob.
     """
 
     def __init__(
@@ -147,14 +151,14 @@ class Health:
         now: Callable[[], datetime],
         changed: Callable[[RouteHealth], None],
         ingresses: Iterable[str] = (),
-        ingress_changed: Callable[[IngressHealth], None] = lambda _: None,
+        place_changed: Callable[[PlaceHealth], None] = lambda _: None,
     ) -> None:
         self._now = now
         self._changed = changed
-        self._ingress_changed = ingress_changed
+        self._place_changed = place_changed
         self._routes = {name: RouteHealth(name, State.HEALTHY, now()) for name in routes}
-        self._ingresses = {
-            name: IngressHealth(name, State.HEALTHY, now()) for name in ingresses
+        self._places = {
+            name: PlaceHealth(name, State.HEALTHY, now()) for name in (*ingresses, DEAD_LETTERS)
         }
         for route in self._routes.values():
             changed(route)
@@ -165,9 +169,9 @@ class Health:
         return self._routes
 
     @property
-    def ingresses(self) -> Mapping[str, IngressHealth]:
-        """Every ingress that can be tried, by name."""
-        return self._ingresses
+    def places(self) -> Mapping[str, PlaceHealth]:
+        """Every ingress that can be tried, and Blob, by name."""
+        return self._places
 
     def __call__(self, fact: Fact) -> None:
         """Hear a fact."""
@@ -182,7 +186,9 @@ class Health:
             ):
                 self._hear(route.name, fact)
             case Knocked(ingress, error):
-                self._knocked(ingress, error)
+                self._tried(ingress, error)
+            case BlobLooked(error):
+                self._tried(DEAD_LETTERS, error)
             case _:
                 pass
 
@@ -193,12 +199,12 @@ class Health:
         if (after.state, after.reason) != (before.state, before.reason):
             self._changed(after)
 
-    def _knocked(self, ingress: str, error: DeliveryError | None) -> None:
-        before = self._ingresses[ingress]
-        after = knocked(before, error, self._now())
-        self._ingresses[ingress] = after
+    def _tried(self, place: str, error: DeliveryError | None) -> None:
+        before = self._places[place]
+        after = tried(before, error, self._now())
+        self._places[place] = after
         if (after.state, after.reason) != (before.state, before.reason):
-            self._ingress_changed(after)
+            self._place_changed(after)
 
 
 def step(before: RouteHealth, fact: Fact, now: datetime) -> RouteHealth:
@@ -220,8 +226,8 @@ def step(before: RouteHealth, fact: Fact, now: datetime) -> RouteHealth:
             return before
 
 
-def knocked(before: IngressHealth, error: DeliveryError | None, now: datetime) -> IngressHealth:
-    """Return how an ingress fares after somebody tried it."""
+def tried(before: PlaceHealth, error: DeliveryError | None, now: datetime) -> PlaceHealth:
+    """Return how a place fares after somebody tried it."""
     state, reason, words = State.HEALTHY, None, ("", "")
     if error is not None:
         may_pass = error.reason.traits.retried and before.state is State.HEALTHY
@@ -229,7 +235,7 @@ def knocked(before: IngressHealth, error: DeliveryError | None, now: datetime) -
         reason, words = error.reason, _words(error)
     is_same = (before.state, before.reason) == (state, reason)
     since = before.since if is_same else now
-    return IngressHealth(before.ingress, state, since, reason, *words, tried=now)
+    return PlaceHealth(before.place, state, since, reason, *words, tried=now)
 
 
 def state_for(reason: Reason) -> State:

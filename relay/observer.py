@@ -137,6 +137,13 @@ class Knocked:
     error: DeliveryError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BlobLooked:
+    """Somebody looked into Blob, and could or could not; a failure is told as such, too."""
+
+    error: DeliveryError | None = None
+
+
 type Fact = (
     Delivered
     | Sent
@@ -151,6 +158,7 @@ type Fact = (
     | BlobFailed
     | Surveyed
     | Knocked
+    | BlobLooked
 )
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from relay.failures import DeliveryError
-from relay.observer import Knocked, Surveyed
+from relay.observer import BlobLooked, Knocked, Surveyed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -64,8 +64,7 @@ class Survey:
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST):
                 await asyncio.gather(
-                    *(self._route(route) for route in self._routes),
-                    *(self._ingress(*each) for each in self._ingresses.items()),
+                    self._blob(), *(self._ingress(*each) for each in self._ingresses.items())
                 )
 
     def look_soon(self) -> None:
@@ -81,9 +80,16 @@ class Survey:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
 
-    async def _route(self, route: Route) -> None:
-        with suppress(DeliveryError):
+    async def _blob(self) -> None:
+        errors = await asyncio.gather(*(self._route(route) for route in self._routes))
+        self._observe(BlobLooked(next(filter(None, errors), None)))
+
+    async def _route(self, route: Route) -> DeliveryError | None:
+        try:
             self._observe(Surveyed(route, await self._dead_letters.backlog(route.name)))
+        except DeliveryError as error:
+            return error
+        return None
 
     async def _ingress(self, name: str, knock: Knock) -> None:
         try:

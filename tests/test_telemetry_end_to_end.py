@@ -12,6 +12,8 @@ from tests.relay.telemetry.receivers import Manner, OtlpOverHttp
 from tests.test_end_to_end import ONE_ROUTE, SECONDS, SENDER_ROLE, World, a_world, some_events
 
 CONTRIBUTOR = "Storage Blob Data Contributor"
+LANDING = {"relay_place_name": "ingress hub twin-events"}
+STORE = {"relay_place_name": "dead letters"}
 RECEIVER_ROLE = "Azure Event Hubs Data Receiver"
 
 
@@ -86,7 +88,12 @@ async def test_a_refusal_by_blob_is_counted_and_told(
             )
         )
 
+        await redriving_until(
+            world, lambda: "relay.place.healthy" in collector.received.metrics
+        )
+
     assert value("relay.authorization.failures", relay_refused_by="dead_letters") > 0
+    assert value("relay.place.healthy", **STORE) == 0
     assert "relay.batch.duration" in collector.received.metrics
 
 
@@ -97,22 +104,22 @@ async def test_a_refusal_by_the_landing_hub_is_seen_though_the_host_reads_it(
     refused = {"relay_refused_by": "ingress", "error_type": "forbidden"}
     async with a_world(tmp_path, to(collector)) as world:
         control = world.azure.control
-        await redriving_until(world, lambda: value("relay.ingress.healthy") == 1)
+        await redriving_until(world, lambda: value("relay.place.healthy", **LANDING) == 1)
         assert value("relay.authorization.failures") == 0
 
         control.revoke("relay", RECEIVER_ROLE, control.scope("ingress/twin-events"))
         await redriving_until(
             world, lambda: value("relay.authorization.failures", **refused) > 0
         )
-        assert value("relay.ingress.healthy") == 0
+        assert value("relay.place.healthy", **LANDING) == 0
         assert value("relay.route.healthy") == 1
         (told, *_) = world.told("relay.refused")
-        assert told.properties["ingress"] == "ingress hub twin-events"
+        assert told.properties["place"] == "ingress hub twin-events"
         assert RECEIVER_ROLE in str(told.properties["role"])
         assert "az role assignment create" in str(told.properties["remedy"])
 
         control.grant("relay", RECEIVER_ROLE, control.scope("ingress/twin-events"))
-        await redriving_until(world, lambda: value("relay.ingress.healthy") == 1)
+        await redriving_until(world, lambda: value("relay.place.healthy", **LANDING) == 1)
         await world.send(list(some_events(5)))
         await world.until(lambda: world.settled("everything") >= 5)
 

@@ -25,9 +25,9 @@ var perRoute = [
   }
 ]
 
-var perIngress = [
+var perPlace = [
   {
-    name: 'ingress'
+    name: 'place'
     operator: 'Include'
     values: [ '*' ]
   }
@@ -57,11 +57,11 @@ var rules = [
     operator: 'GreaterThan'
   }
   {
-    name: 'ingress'
-    title: 'Twin Relay: no events come in'
+    name: 'out-of-reach'
+    title: 'Twin Relay: an ingress or the dead letters are out of reach'
     severity: 1
-    query: loadTextContent('queries/ingress.kql')
-    dimensions: perIngress
+    query: loadTextContent('queries/out-of-reach.kql')
+    dimensions: perPlace
     measure: ''
     window: 'PT15M'
     every: 'PT5M'

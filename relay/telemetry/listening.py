@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from relay.dead_letters import DeadLetter
     from relay.failures import Refusal
     from relay.filters import Finding
-    from relay.health import IngressHealth, RouteHealth
+    from relay.health import PlaceHealth, RouteHealth
     from relay.ingress import Arrival
     from relay.routing import Route
     from relay.settings import Problem
@@ -117,11 +117,11 @@ class Telemetry:
     def follow(
         self,
         routes: Callable[[], Iterable[RouteHealth]],
-        ingresses: Callable[[], Iterable[IngressHealth]] = tuple,
+        places: Callable[[], Iterable[PlaceHealth]] = tuple,
     ) -> None:
-        """Measure how routes and ingresses fare whenever metrics are collected."""
+        """Measure how routes and other places fare whenever metrics are collected."""
         self._meters.follow(routes, self._now)
-        self._meters.follow_ingresses(ingresses, self._now)
+        self._meters.follow_places(places, self._now)
 
     @asynccontextmanager
     async def batch(self, operation: str, trace: str = "") -> AsyncIterator[None]:
@@ -171,13 +171,13 @@ class Telemetry:
             detail=health.detail,
         )
 
-    def ingress_state(self, health: IngressHealth) -> None:
-        """Hear which state an ingress came into."""
+    def place_state(self, health: PlaceHealth) -> None:
+        """Hear which state an ingress, or Blob, came into."""
         self._is_urgent = True
         self._records.write(
             INFO if health.state is State.HEALTHY else WARNING,
-            Log.INGRESS_STATE,
-            ingress=health.ingress,
+            Log.PLACE_STATE,
+            place=health.place,
             state=health.state.value,
             reason=health.reason.value if health.reason else None,
             since=health.since.isoformat(),
@@ -268,7 +268,7 @@ class Telemetry:
             self._records.write(
                 WARNING,
                 Log.INGRESS_FAILED,
-                ingress=ingress,
+                place=ingress,
                 reason=error.reason.value,
                 detail=error.detail,
             )
@@ -322,7 +322,7 @@ class Telemetry:
                 names.DESTINATION: route.destination.entity,
             }
         if ingress:
-            attributes |= {names.INGRESS: ingress}
+            attributes |= {names.PLACE: ingress}
         self._meters.refusals.add(1, attributes)
         refusal_event(error)
         explanation = {} if refusal is None else _explanation(refusal)
@@ -332,7 +332,7 @@ class Telemetry:
             None if route is None else route.name,
             reason=reason,
             refused_by=who.value,
-            **({"ingress": ingress} if ingress else {}),
+            **({"place": ingress} if ingress else {}),
             **explanation,
             detail=error.detail,
         )

@@ -21,7 +21,7 @@ RELAY: Final = "relay.name"
 ROUTE: Final = "relay.route.name"
 OUTCOME: Final = "relay.outcome"
 STATE: Final = "relay.route.state"
-INGRESS: Final = "relay.ingress.name"
+PLACE: Final = "relay.place.name"
 FATE: Final = "relay.dead_letter.fate"
 REFUSED_BY: Final = "relay.refused_by"
 EXPORTER: Final = "relay.exporter"
@@ -109,7 +109,7 @@ REFUSALS: Final = Metric(
     "relay.authorization.failures",
     "{failure}",
     "Refusals of every kind, by cause and by whom",
-    frozenset({REFUSED_BY, ERROR_TYPE, ROUTE, DESTINATION, INGRESS}),
+    frozenset({REFUSED_BY, ERROR_TYPE, ROUTE, DESTINATION, PLACE}),
 )
 DURATION: Final = Metric(
     "messaging.client.operation.duration", "s", "One attempt to send one batch", _SEND
@@ -147,11 +147,11 @@ STATES: Final = Metric(
     "1 for the state that a route is in, 0 for each other",
     frozenset({ROUTE, STATE}),
 )
-INGRESSES: Final = Metric(
-    "relay.ingress.healthy",
+PLACES: Final = Metric(
+    "relay.place.healthy",
     "",
-    "1 while an ingress lets the relay in, else 0",
-    frozenset({INGRESS}),
+    "1 while an ingress, or Blob, lets the relay in, else 0",
+    frozenset({PLACE}),
 )
 BACKLOG: Final = Metric(
     "relay.dead_letters",
@@ -189,7 +189,7 @@ METRICS: Final = (
     DRIFT,
     HEALTHY,
     STATES,
-    INGRESSES,
+    PLACES,
     BACKLOG,
     BACKLOG_AGE,
     BLOB_ERRORS,
@@ -209,7 +209,7 @@ class Log(StrEnum):
     UNREADABLE = "relay.unreadable_dead_letter"
     BLOB_FAILED = "relay.dead_letters_failed"
     ROUTE_STATE = "relay.route_state"
-    INGRESS_STATE = "relay.ingress_state"
+    PLACE_STATE = "relay.place_state"
     INGRESS_FAILED = "relay.ingress_failed"
     FILTER_FINDING = "relay.filter_finding"
     SETTING_WARNING = "relay.setting_warning"

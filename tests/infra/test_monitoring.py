@@ -21,7 +21,7 @@ from tree_sitter import Language, Parser
 
 from relay.dead_letters import Backlog
 from relay.failures import DeliveryError, Reason
-from relay.health import IngressHealth, RouteHealth, State
+from relay.health import PlaceHealth, RouteHealth, State
 from relay.observer import BlobFailed, Delivered, Failed, Sent
 from relay.telemetry import Pipeline, Telemetry
 from relay.telemetry.losses import Loss, Losses
@@ -158,7 +158,7 @@ def exposed() -> set[str]:
     telemetry = Telemetry(Pipeline(meters, losses=losses), now=lambda: NOON)
     backlog = Backlog(1, 1, NOON)
     health = RouteHealth("hub", State.HEALTHY, NOON, backlog=backlog, surveyed=NOON)
-    door = IngressHealth("ingress hub", State.HEALTHY, NOON, tried=NOON)
+    door = PlaceHealth("ingress hub", State.HEALTHY, NOON, tried=NOON)
     telemetry.follow(lambda: [health], lambda: [door])
     hub, arrival = a_route("hub"), an_arrival(an_event(time=NOON.isoformat()))
     refused = DeliveryError(Reason.FORBIDDEN, "no role")

@@ -14,7 +14,7 @@ from aiohttp import web
 from lab.serving import HttpServer
 from relay.dead_letters import Backlog
 from relay.failures import Reason
-from relay.health import IngressHealth, RouteHealth, State
+from relay.health import PlaceHealth, RouteHealth, State
 from relay.operations.page import page
 from relay.operations.route_report import report
 from tests.fakes import NOON, a_route
@@ -75,11 +75,11 @@ def five_routes() -> list[RouteHealth]:
     ]
 
 
-def a_refused_ingress() -> IngressHealth:
+def a_refused_ingress() -> PlaceHealth:
     """Return the landing hub that does not let the relay in any more."""
     since = NOON - timedelta(minutes=7)
     words = CAUSE.replace("analytics/alarms", "ingress/twin-events"), REMEDY
-    return IngressHealth(INGRESS, State.REFUSED, since, Reason.FORBIDDEN, *words, tried=NOON)
+    return PlaceHealth(INGRESS, State.REFUSED, since, Reason.FORBIDDEN, *words, tried=NOON)
 
 
 def all_redriven() -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Stage:
 
     Attributes:
         health: of every route.
-        ingresses: likewise.
+        places: likewise.
         token: what it takes; anybody may if it is empty.
         redriven: routes that were to be redriven.
         outcome: what it says became of that.
@@ -101,7 +101,7 @@ class Stage:
     """
 
     health: list[RouteHealth] = field(default_factory=five_routes)
-    ingresses: list[IngressHealth] = field(default_factory=list)
+    places: list[PlaceHealth] = field(default_factory=list)
     token: str = ""
     redriven: list[str] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=all_redriven)
@@ -138,7 +138,7 @@ class Stage:
             lambda name: rates.get(name, 0.0),
             NOON,
             "i-7f3a",
-            self.ingresses,
+            self.places,
         )
 
     async def _redrive(self, request: web.Request) -> web.Response:

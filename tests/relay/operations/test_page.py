@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from relay.health import IngressHealth, State
+from relay.health import PlaceHealth, State
 from relay.operations.page import page as the_page
 from tests.browser import a_browser
 from tests.fakes import NOON
@@ -120,7 +121,7 @@ async def test_a_refusal_stands_there_in_words_with_the_command_that_mends_it(
 async def test_an_ingress_that_lets_nobody_in_stands_before_all_routes(
     page: Page, stage: Stage
 ) -> None:
-    stage.ingresses = [a_refused_ingress()]
+    stage.places = [a_refused_ingress()]
     await page.goto(stage.url)
 
     ingress = route(page, INGRESS)
@@ -142,7 +143,7 @@ async def test_an_ingress_that_lets_nobody_in_stands_before_all_routes(
 async def test_an_ingress_that_lets_the_relay_in_stands_before_the_healthy_routes(
     page: Page, stage: Stage
 ) -> None:
-    stage.ingresses = [IngressHealth(INGRESS, State.HEALTHY, NOON)]
+    stage.places = [PlaceHealth(INGRESS, State.HEALTHY, NOON)]
     await page.goto(stage.url)
 
     ingress = route(page, INGRESS)
@@ -150,6 +151,20 @@ async def test_an_ingress_that_lets_the_relay_in_stands_before_the_healthy_route
     assert await ingress.locator("dd").all_text_contents() == ["now", "never"]
     names = await page.locator("h2").all_text_contents()
     assert names[-2:] == [INGRESS, "twin-changes"]
+
+
+async def test_dead_letters_that_let_nobody_in_are_shown_as_such(
+    page: Page, stage: Stage
+) -> None:
+    refused = replace(a_refused_ingress(), place="dead letters")
+    stage.places = [refused]
+    await page.goto(stage.url)
+
+    store = route(page, "dead letters")
+    await expect(store.locator(".state")).to_have_text("✕ refused: a role is missing")
+    await expect(store.locator(".to").first).to_have_text(
+        "where events wait that could not be delivered"
+    )
 
 
 async def test_what_a_destination_says_is_text_and_nothing_else(
@@ -276,7 +291,7 @@ async def test_axe_finds_nothing_to_complain_of(
 ) -> None:
     await page.emulate_media(color_scheme=scheme)
     await page.set_viewport_size({"width": width, "height": 800})
-    stage.ingresses = [a_refused_ingress()]
+    stage.places = [a_refused_ingress()]
     await page.goto(stage.url)
     await expect(page.locator("article")).to_have_count(6)
     await page.evaluate("document.getElementById('sign-in').hidden = false")

@@ -10,7 +10,7 @@ import pytest
 from relay.app import Relay, from_environment
 from relay.dead_letters import Backlog
 from relay.failures import Reason
-from relay.health import CURRENT, IngressHealth, RouteHealth, State
+from relay.health import CURRENT, PlaceHealth, RouteHealth, State
 from relay.observer import Fact, RequestRefused
 from relay.operations.answers import Answer
 from relay.operations.route_report import report
@@ -85,7 +85,7 @@ def test_what_a_process_heard_long_ago_is_said_to_be_so() -> None:
 
 
 def test_an_ingress_is_reported_with_what_its_last_try_came_to() -> None:
-    refused = IngressHealth(
+    refused = PlaceHealth(
         "ingress hub twin-events",
         State.REFUSED,
         NOON - timedelta(hours=2),
@@ -95,9 +95,9 @@ def test_an_ingress_is_reported_with_what_its_last_try_came_to() -> None:
         tried=NOON,
     )
 
-    told = report([], {}, {}, lambda _: 0.0, NOON, ingresses=[refused])
+    told = report([], {}, {}, lambda _: 0.0, NOON, places=[refused])
 
-    assert told["ingresses"] == [
+    assert told["places"] == [
         {
             "name": "ingress hub twin-events",
             "state": "refused",
@@ -122,8 +122,8 @@ async def test_a_relay_reports_every_route_from_the_beginning() -> None:
     ]
     assert {"healthy"} == {route["state"] for route in told["routes"]}
     assert all(route["destination"]["namespace"] for route in told["routes"])
-    assert [("ingress hub twin-events", None)] == [
-        (ingress["name"], ingress["lastTried"]) for ingress in told["ingresses"]
+    assert [("ingress hub twin-events", None), ("dead letters", None)] == [
+        (place["name"], place["lastTried"]) for place in told["places"]
     ]
 
 

@@ -19,9 +19,10 @@ from relay.dead_letters import Backlog, DeadLetter, Fate
 from relay.delivery import UnsettledError
 from relay.failures import REFUSALS, DeliveryError, Reason, Refusal
 from relay.filters import lint
-from relay.health import CURRENT, FRESH, Health, IngressHealth, RouteHealth, State
+from relay.health import CURRENT, FRESH, Health, PlaceHealth, RouteHealth, State
 from relay.observer import (
     BlobFailed,
+    BlobLooked,
     DeadLettered,
     Delivered,
     Fact,
@@ -508,14 +509,14 @@ def test_a_refusal_by_an_ingress_is_counted_and_told_like_any_other(
         "relay.authorization.failures": {
             (
                 ("error.type", reason.value),
-                ("relay.ingress.name", "ingress hub twin-events"),
+                ("relay.place.name", "ingress hub twin-events"),
                 ("relay.refused_by", "ingress"),
             ): 1
         }
     }
     ((name, values),) = told(log)
     assert name == "relay.refused"
-    assert values["ingress"] == "ingress hub twin-events"
+    assert values["place"] == "ingress hub twin-events"
     assert values["remedy"] == "az role assignment create"
 
 
@@ -526,7 +527,7 @@ def test_an_ingress_that_does_not_answer_is_no_refusal(
     ear.telemetry(Knocked("ingress hub"))
 
     assert ear.series() == {}
-    values = {"ingress": "ingress hub", "reason": "timeout", "detail": "no answer"}
+    values = {"place": "ingress hub", "reason": "timeout", "detail": "no answer"}
     assert told(log) == [("relay.ingress_failed", values)]
 
 
@@ -534,26 +535,26 @@ def test_an_ingress_that_does_not_answer_is_no_refusal(
 def test_an_ingress_is_measured_while_the_last_try_may_be_believed(
     ear: Ear, state: State
 ) -> None:
-    known = IngressHealth("ingress hub", state, NOON, tried=NOON)
-    old = replace(known, ingress="ingress queue", tried=NOON - FRESH - timedelta(seconds=1))
-    never = replace(known, ingress="ingress topic", tried=None)
+    known = PlaceHealth("ingress hub", state, NOON, tried=NOON)
+    old = replace(known, place="ingress queue", tried=NOON - FRESH - timedelta(seconds=1))
+    never = replace(known, place="ingress topic", tried=None)
 
     ear.telemetry.follow(tuple, lambda: [known, old, never])
 
     is_open = int(state in {State.HEALTHY, State.DEGRADED})
-    series = {(("relay.ingress.name", "ingress hub"),): is_open}
-    assert ear.series() == {"relay.ingress.healthy": series}
+    series = {(("relay.place.name", "ingress hub"),): is_open}
+    assert ear.series() == {"relay.place.healthy": series}
 
 
 def test_a_change_of_an_ingress_is_told_and_exported_as_a_custom_event(
     ear: Ear, log: pytest.LogCaptureFixture
 ) -> None:
-    ear.telemetry.ingress_state(
-        IngressHealth("ingress hub", State.REFUSED, NOON, Reason.FORBIDDEN, "no role")
+    ear.telemetry.place_state(
+        PlaceHealth("ingress hub", State.REFUSED, NOON, Reason.FORBIDDEN, "no role")
     )
 
     ((name, attributes),) = ear.exported
-    assert name == attributes["microsoft.custom_event.name"] == "relay.ingress_state"
+    assert name == attributes["microsoft.custom_event.name"] == "relay.place_state"
     assert told(log)[0][1]["state"] == "refused"
     assert [logging.WARNING] == [record.levelno for record in log.records]
 
@@ -783,6 +784,7 @@ FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
     ),
     BlobFailed: st.builds(BlobFailed, ERRORS),
     Surveyed: st.builds(Surveyed, ROUTE, st.builds(Backlog, st.integers(0, 9))),
+    BlobLooked: st.builds(BlobLooked, st.one_of(st.none(), ERRORS)),
     Knocked: st.builds(Knocked, st.just(INGRESS), st.one_of(st.none(), ERRORS)),
 }
 LOSSES = st.builds(
@@ -794,7 +796,7 @@ LOSSES = st.builds(
 VALUES: dict[str, set[Any]] = {
     "relay.route.name": {*ROUTES},
     "relay.route.state": {*State},
-    "relay.ingress.name": {INGRESS},
+    "relay.place.name": {INGRESS, "dead letters"},
     "relay.dead_letter.fate": {*Fate},
     "messaging.destination.name": {*ROUTES},
     "relay.outcome": {*Outcome, *BatchOutcome},
@@ -839,7 +841,7 @@ def test_however_events_differ_a_metric_has_no_more_series(
 def followed(ear: Ear, routes: list[str]) -> Health:
     """Return the health of routes, and of an ingress, that gauges show."""
     health = Health(routes, lambda: NOON, ear.telemetry.route_state, [INGRESS])
-    ear.telemetry.follow(health.routes.values, health.ingresses.values)
+    ear.telemetry.follow(health.routes.values, health.places.values)
     return health
 
 
@@ -852,6 +854,7 @@ def series_of_everything(count: int) -> int:
         *(RequestRefused(status, "") for status in STATUSES),
         *(Knocked(INGRESS, error) for error in errors),
         Knocked(INGRESS),
+        BlobLooked(),
         *(BlobFailed(error) for error in errors),
         MalformedKept([a_letter(Reason.MALFORMED)]),
         Unrouted(1),
@@ -891,7 +894,7 @@ def test_the_number_of_series_follows_from_the_number_of_routes_as_documented() 
 def test_every_metric_that_is_named_is_made_and_no_other(ear: Ear) -> None:
     backlog = Backlog(1, 1, NOON)
     health = RouteHealth("hub", State.HEALTHY, NOON, backlog=backlog, surveyed=NOON)
-    door = IngressHealth("ingress hub", State.HEALTHY, NOON, tried=NOON)
+    door = PlaceHealth("ingress hub", State.HEALTHY, NOON, tried=NOON)
     ear.telemetry.follow(lambda: [health], lambda: [door])
     for fact in [
         *every_fact(),
