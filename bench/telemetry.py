@@ -4,7 +4,9 @@
 Azure; the collector is a process of its own, as it would be.
 
 - `off`: `RELAY_TELEMETRY` is not set; logs and metrics are made, and go nowhere.
-- `otlp`: metrics and spans go to a collector on loopback that takes them.
+- `otlp`: metrics, spans and logs go to a collector on loopback that takes them. Every event
+  brings a trace, to which a span links.
+- `sampled`: the same, but one of ten spans only, by `OTEL_TRACES_SAMPLER`.
 - `down`: the collector takes connections and never answers.
 
 The ways take turns, and the first of a round is another one each time, so that a machine that
@@ -23,6 +25,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import socket
 import time
 from contextlib import contextmanager
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 LANES = 4
 WARM_UP = 3
 OFF = "off"
+ONE_OF_TEN = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
 ROUTES = [
     {"name": "hub", "filter": "true", "destination": {"connection": "NEAR", "eventHub": "hub"}}
 ]
@@ -123,7 +127,10 @@ async def one_round(
 ) -> Round:
     """Settle batches in every lane."""
     routes = {"RELAY_ROUTES": json.dumps(ROUTES)}
+    os.environ.update(way)  # OpenTelemetry reads some of it by itself
     relay = from_environment(azure.settings | routes | way)
+    for setting in way:
+        del os.environ[setting]
     plant = lanes(LANES, size * 4, name)
     try:
         for count in (WARM_UP, batches):
@@ -182,7 +189,12 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=7)
     chosen = options.parse_args()
     with a_local_azure(4) as azure, a_collector() as collector, a_black_hole() as hole:
-        ways = {OFF: {}, "otlp": otlp(collector), "down": otlp(hole)}
+        ways = {
+            OFF: {},
+            "otlp": otlp(collector),
+            "sampled": otlp(collector) | ONE_OF_TEN,
+            "down": otlp(hole),
+        }
         rows = asyncio.run(measure(azure, ways, chosen))
     if chosen.json:
         print(json.dumps(rows))

@@ -100,9 +100,11 @@ async def test_a_refusal_by_blob_is_counted_and_told(
 async def test_a_refusal_by_the_landing_hub_is_seen_though_the_host_reads_it(
     tmp_path: Path, collector: OtlpOverHttp
 ) -> None:
+    """With the worker's own switch on, by which some of its versions fail all invocations."""
     value = collector.received.value
+    switched = {"PYTHON_ENABLE_OPENTELEMETRY": "true"}
     refused = {"relay_refused_by": "ingress", "error_type": "forbidden"}
-    async with a_world(tmp_path, to(collector)) as world:
+    async with a_world(tmp_path, to(collector) | switched) as world:
         control = world.azure.control
         await redriving_until(world, lambda: value("relay.place.healthy", **LANDING) == 1)
         assert value("relay.authorization.failures") == 0
@@ -122,8 +124,15 @@ async def test_a_refusal_by_the_landing_hub_is_seen_though_the_host_reads_it(
         await redriving_until(world, lambda: value("relay.place.healthy", **LANDING) == 1)
         await world.send(list(some_events(5)))
         await world.until(lambda: world.settled("everything") >= 5)
+        delivered = len(world.told("relay.delivered"))
+        await redriving_until(
+            world, lambda: collector.received.logs.count("relay.delivered") >= delivered
+        )
+        assert world.host.counts.get("failed", 0) == 0
 
-    assert "relay.refused" in collector.received.logs
+    logs = collector.received.logs
+    assert logs.count("relay.delivered") == delivered
+    assert logs.count("relay.place_state") == len(world.told("relay.place_state")) == 2
 
 
 async def test_a_collector_that_drips_or_never_answers_costs_no_event(

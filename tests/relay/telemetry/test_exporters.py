@@ -150,6 +150,18 @@ async def test_a_collector_that_nobody_vouches_for_gets_nothing(
     assert all("CERTIFICATE_VERIFY_FAILED" in loss.error.detail for loss in lost)
 
 
+async def test_who_wants_fewer_spans_says_so_as_with_opentelemetry_and_keeps_the_metrics(
+    collector: OtlpOverHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+
+    async with telemetry(over_http(collector)) as listening:
+        await an_invocation(listening)
+
+    assert collector.received.spans == []
+    assert collector.received.value("relay.events", relay_outcome="delivered") == 1
+
+
 async def test_logs_are_not_exported_where_the_host_brings_them(
     collector: OtlpOverHttp,
 ) -> None:
