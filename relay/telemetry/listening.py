@@ -324,18 +324,19 @@ class Telemetry:
         if ingress:
             attributes |= {names.PLACE: ingress}
         self._meters.refusals.add(1, attributes)
-        refusal_event(error)
         explanation = {} if refusal is None else _explanation(refusal)
-        self._records.write(
-            ERROR,
-            Log.REFUSED,
-            None if route is None else route.name,
-            reason=reason,
-            refused_by=who.value,
-            **({"place": ingress} if ingress else {}),
-            **explanation,
-            detail=error.detail,
-        )
+        with self._spans.under_way(f"refused by {who.value}"):
+            refusal_event(error)
+            self._records.write(
+                ERROR,
+                Log.REFUSED,
+                None if route is None else route.name,
+                reason=reason,
+                refused_by=who.value,
+                **({"place": ingress} if ingress else {}),
+                **explanation,
+                detail=error.detail,
+            )
 
     def _dead_lettered(self, route: Route, letters: Sequence[DeadLetter]) -> None:
         self._count(len(letters), Outcome.DEAD_LETTERED, route)

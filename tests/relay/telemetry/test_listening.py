@@ -390,6 +390,35 @@ def test_a_refusal_is_an_event_of_its_span_with_what_mends_it(ear: Ear) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("fact", "name"),
+    [
+        (RequestRefused(403, "no role"), "refused by relay"),
+        (BlobFailed(DeliveryError(Reason.FORBIDDEN, "no role")), "refused by dead_letters"),
+        (Knocked("ingress hub", DeliveryError(Reason.FORBIDDEN, "")), "refused by ingress"),
+    ],
+)
+def test_a_refusal_outside_of_any_span_has_one_made_for_it(
+    ear: Ear, log: pytest.LogCaptureFixture, fact: Fact, name: str
+) -> None:
+    ear.telemetry(fact)
+
+    (span,) = ear.spans
+    assert span.name == name
+    assert [event.name for event in span.events] == ["relay.refused"]
+    refused = dict(told(log))["relay.refused"]
+    assert ear.ids().items() <= refused.items()
+
+
+async def test_a_refusal_in_an_invocation_is_an_event_of_its_span(ear: Ear) -> None:
+    async with ear.telemetry.batch("redrive"):
+        ear.telemetry(Knocked("ingress hub", DeliveryError(Reason.FORBIDDEN, "")))
+
+    (span,) = ear.spans
+    assert span.name == "redrive"
+    assert [event.name for event in span.events] == ["relay.refused"]
+
+
 def test_a_probe_that_fails_is_a_span_but_no_send(ear: Ear) -> None:
     ear.telemetry(Failed(HUB, DeliveryError(Reason.TIMEOUT, "no answer")))
 
