@@ -37,6 +37,7 @@ from relay.observer import (
     Unreadable,
     Unrouted,
 )
+from relay.permissions import TWINS, Action
 from relay.settings import Exporter, Problem
 from relay.telemetry import Telemetry
 from relay.telemetry.ages import OLDEST, age
@@ -594,18 +595,22 @@ def test_a_change_of_an_ingress_is_told_and_exported_as_a_custom_event(
 def test_a_caller_whom_the_relay_itself_refuses_is_counted_as_such(
     ear: Ear, log: pytest.LogCaptureFixture, status: int, reason: str | None
 ) -> None:
-    ear.telemetry(RequestRefused(status, "no token was given"))
+    ear.telemetry(RequestRefused(status, "it is not assigned", "routes/read", "user 17"))
 
-    assert ear.series("relay.requests.refused") == {
-        "relay.requests.refused": {(("http.response.status_code", status),): 1}
-    }
+    series = (("http.response.status_code", status), ("relay.action", "routes/read"))
+    assert ear.series("relay.requests.refused") == {"relay.requests.refused": {series: 1}}
     refused = {(("error.type", reason), ("relay.refused_by", "relay")): 1}
     assert ear.series("relay.authorization.failures") == (
         {"relay.authorization.failures": refused} if reason else {}
     )
     assert told(log)[-1] == (
         "relay.request_refused",
-        {"status": status, "detail": "no token was given"},
+        {
+            "status": status,
+            "action": "routes/read",
+            "caller": "user 17",
+            "detail": "it is not assigned",
+        },
     )
 
 
@@ -795,6 +800,7 @@ LETTERS = st.builds(
     ],
     *(ARRIVALS, st.sampled_from(Reason), ANY_TEXT),
 )
+ASKED = ["", TWINS, *Action]
 INGRESS = "ingress hub twin-events"
 ROUTES = {"hub": HUB, "queue": a_route("queue")}
 ROUTE = st.sampled_from(list(ROUTES.values()))
@@ -807,7 +813,13 @@ FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
     MalformedKept: st.builds(MalformedKept, LETTERS),
     Unreadable: st.builds(Unreadable, ROUTE, ANY_TEXT),
     Unrouted: st.builds(Unrouted, st.integers(1, 9)),
-    RequestRefused: st.builds(RequestRefused, st.sampled_from(STATUSES), ANY_TEXT),
+    RequestRefused: st.builds(
+        RequestRefused,
+        st.sampled_from(STATUSES),
+        ANY_TEXT,
+        st.sampled_from(ASKED),
+        ANY_TEXT,
+    ),
     ServiceTagsLooked: st.builds(
         ServiceTagsLooked, st.just("AzureDigitalTwins"), st.lists(ANY_TEXT), st.lists(ANY_TEXT)
     ),
@@ -835,6 +847,7 @@ VALUES: dict[str, set[Any]] = {
     "relay.service_tag.name": {"AzureDigitalTwins"},
     "relay.service_tag.change": {"added", "removed"},
     "http.response.status_code": {*STATUSES},
+    "relay.action": {*ASKED},
     "error.type": {*Reason},
     "messaging.system": {"eventhubs"},
     "messaging.operation.name": {"send", "settle", "redrive"},
@@ -880,7 +893,7 @@ def series_of_everything(count: int) -> int:
     arrival = an_arrival(an_event(time=NOON.isoformat()))
     errors = [DeliveryError(reason, "") for reason in Reason]
     facts: list[Fact] = [
-        *(RequestRefused(status, "") for status in STATUSES),
+        *(RequestRefused(status, "", asked) for status in STATUSES for asked in ASKED),
         *(Knocked(INGRESS, error) for error in errors),
         Knocked(INGRESS),
         BlobLooked(),
