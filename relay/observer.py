@@ -132,6 +132,26 @@ class Surveyed:
     backlog: Backlog
 
 
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    """Somebody tried whether an ingress lets the relay in.
+
+    Attributes:
+        ingress: what people call it, as the doctor does.
+        error: why it does not, `None` if it does.
+    """
+
+    ingress: str
+    error: DeliveryError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobLooked:
+    """Somebody looked into Blob, and could or could not; a failure is told as such, too."""
+
+    error: DeliveryError | None = None
+
+
 type Fact = (
     Delivered
     | Sent
@@ -145,6 +165,8 @@ type Fact = (
     | ServiceTagsLooked
     | BlobFailed
     | Surveyed
+    | Knocked
+    | BlobLooked
 )
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""
