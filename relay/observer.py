@@ -118,6 +118,13 @@ class ServiceTagsLooked:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTagsRefused:
+    """Azure Resource Manager, or the identity endpoint for it, let nobody see the ranges."""
+
+    error: DeliveryError
+
+
+@dataclass(frozen=True, slots=True)
 class BlobFailed:
     """A call of Blob storage failed, whomever it was for."""
 
@@ -163,6 +170,7 @@ type Fact = (
     | Unrouted
     | RequestRefused
     | ServiceTagsLooked
+    | ServiceTagsRefused
     | BlobFailed
     | Surveyed
     | Knocked

@@ -26,6 +26,7 @@ from relay.observer import (
     RequestRefused,
     Sent,
     ServiceTagsLooked,
+    ServiceTagsRefused,
     Unreadable,
     Unrouted,
 )
@@ -109,6 +110,9 @@ class Telemetry:
                 self._request_refused(fact)
             case ServiceTagsLooked(tag, added, removed):
                 self._service_tags(tag, added, removed)
+            case ServiceTagsRefused(error):
+                self._is_urgent = True
+                self._refused(error, RefusedBy.RESOURCE_MANAGER)
             case BlobFailed(error):
                 self._blob_failed(error)
             case Knocked(ingress, error) if error is not None:

@@ -62,6 +62,8 @@ class RefusedBy(StrEnum):
     DEAD_LETTERS = "dead_letters"
     INGRESS = "ingress"
     TELEMETRY = "telemetry"
+    RESOURCE_MANAGER = "resource_manager"
+    """Asked for service tags."""
     RELAY = "relay"
     """The relay itself refused a caller of its HTTP surface."""
 

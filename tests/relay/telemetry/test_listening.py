@@ -33,6 +33,7 @@ from relay.observer import (
     RequestRefused,
     Sent,
     ServiceTagsLooked,
+    ServiceTagsRefused,
     Surveyed,
     Unreadable,
     Unrouted,
@@ -823,6 +824,7 @@ FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
     ServiceTagsLooked: st.builds(
         ServiceTagsLooked, st.just("AzureDigitalTwins"), st.lists(ANY_TEXT), st.lists(ANY_TEXT)
     ),
+    ServiceTagsRefused: st.builds(ServiceTagsRefused, ERRORS),
     BlobFailed: st.builds(BlobFailed, ERRORS),
     Surveyed: st.builds(Surveyed, ROUTE, st.builds(Backlog, st.integers(0, 9))),
     BlobLooked: st.builds(BlobLooked, st.one_of(st.none(), ERRORS)),
@@ -901,6 +903,11 @@ def series_of_everything(count: int) -> int:
         MalformedKept([a_letter(Reason.MALFORMED)]),
         Unrouted(1),
         ServiceTagsLooked("AzureDigitalTwins", [], []),
+        *(
+            ServiceTagsRefused(DeliveryError(reason, ""))
+            for reason in Reason
+            if reason.is_refusal
+        ),
     ]
     for route in routes:
         facts += [
