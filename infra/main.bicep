@@ -205,6 +205,12 @@ var theirNamespaceIds = union(
   empty(ingressHubId) ? [] : [ingressNamespaceId]
 )
 
+// Groups of others that this deploys into. `azd down` would delete them whole, so a hook stops it.
+var sharedGroups = filter(
+  union([ingressHub[4], twins[4], monitorScope[4]], map(items(namespaces), namespace => split(namespace.value, '/')[4])),
+  name => toLower(name) != toLower(groupName)
+)
+
 var surface = empty(apiAudience) ? {} : {
   RELAY_HTTP_API: 'true'
   ACCESS_TENANT: tenant().tenantId
@@ -815,5 +821,6 @@ output RELAY_HOST string = functionApp.outputs.hostName
 output RELAY_IDENTITY_CLIENT_ID string = identity.outputs.clientId
 output RELAY_TWINS_HOST string = twinsIdentity.outputs.hostName
 output RELAY_TWINS_ENDPOINT string = endpoint.outputs.name
+output RELAY_SHARED_GROUPS string = join(sharedGroups, ', ')
 output RELAY_TWINS_LOCKED bool = lockTwins
 output RELAY_TWINS_DEAD_LETTERS string = twinsDeadLetters ? '${twinsLetters!.outputs.containerUri}/${endpointName}' : ''
