@@ -206,8 +206,9 @@ var theirNamespaceIds = union(
 )
 
 // Groups of others that this deploys into. `azd down` would delete them whole, so a hook stops it.
+var touchedIds = concat(theirNamespaceIds, [join(twins, '/'), join(monitorScope, '/')])
 var sharedGroups = filter(
-  union([ingressHub[4], twins[4], monitorScope[4]], map(items(namespaces), namespace => split(namespace.value, '/')[4])),
+  union(map(touchedIds, id => first(skip(split(id, '/'), 4))), []),
   name => toLower(name) != toLower(groupName)
 )
 
