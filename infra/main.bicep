@@ -4,7 +4,7 @@ targetScope = 'subscription'
 
 @description('Names the environment, and by it every resource.')
 @minLength(1)
-@maxLength(20)
+@maxLength(64)
 param environmentName string
 
 @description('Where all of it is. The region must offer Flex Consumption.')
@@ -74,7 +74,7 @@ param webhook bool = false
 @description('Origins of the pages that may use Azure Digital Twins through the relay, with commas. Empty: none.')
 param twinsOrigins string = ''
 
-@description('Ranges of addresses that may call the app: 203.0.113.0/24. None: only the network may, if lockFunctionApp gave it an endpoint.')
+@description('Who may call the app: ranges of addresses (203.0.113.0/24) and service tags (AzureEventGrid). None: only the network may, once lockFunctionApp gives it an endpoint.')
 param allowedCallers array = []
 
 @description('Further app settings of the relay, as the README lists them; what is set here wins.')
@@ -110,6 +110,7 @@ param mostInstances int = 40
 @minValue(0)
 param alwaysReady int = 0
 
+@description('Of a new network: /25 or more, half of which is not used yet.')
 param networkAddresses string = '10.120.0.0/24'
 
 // How long things are kept, and who is told

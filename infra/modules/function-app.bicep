@@ -10,7 +10,7 @@ param subnetId string
 @description('Whether only the network reaches it, deployments included.')
 param isLocked bool
 
-@description('Who else may call it over HTTP: ranges of addresses such as 203.0.113.0/24.')
+@description('Who may call it over HTTP: ranges of addresses, such as 203.0.113.0/24, and service tags.')
 param allowedCallers array
 
 param identityId string
@@ -77,11 +77,12 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       scmMinTlsVersion: '1.2'
       http20Enabled: true
       ipSecurityRestrictionsDefaultAction: 'Deny'
-      ipSecurityRestrictions: [for (addresses, index) in allowedCallers: {
+      ipSecurityRestrictions: [for (caller, index) in allowedCallers: {
         name: 'caller-${index}'
         action: 'Allow'
         priority: 100 + index
-        ipAddress: addresses
+        ipAddress: caller
+        tag: contains(caller, '/') ? 'Default' : 'ServiceTag'
       }]
       scmIpSecurityRestrictionsUseMain: false
       scmIpSecurityRestrictionsDefaultAction: 'Allow'
