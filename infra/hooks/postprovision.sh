@@ -4,6 +4,10 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
+if [ -z "${RELAY_TWINS_HOST:-}" ]; then
+  echo "Nothing is provisioned yet, so there is no event route to write."
+  exit 0
+fi
 if [ "${RELAY_TWINS_LOCKED:-false}" = true ] && [ "${RELAY_INSIDE_NETWORK:-false}" != true ]; then
   echo "Azure Digital Twins answers inside its network only, so its event route is left as it is."
   echo "To write it from in there: azd env set RELAY_INSIDE_NETWORK true && azd hooks run postprovision"
@@ -18,3 +22,9 @@ if [ ! -x "$python" ]; then
   }
 fi
 "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+
+set -- --instance "$RELAY_TWINS_HOST" --endpoint "$RELAY_TWINS_ENDPOINT" --routes routes.json
+if [ -n "${RELAY_TWINS_FILTER:-}" ]; then
+  set -- "$@" --filter "$RELAY_TWINS_FILTER"
+fi
+exec "$python" -m relay routes adt --apply "$@"

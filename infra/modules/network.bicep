@@ -44,6 +44,8 @@ resource outbound 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   }
 }
 
+// Only networks reach a private endpoint, so the rules are about ports: Flex Consumption does not
+// always come by addresses of this network (Azure/azure-functions-host#10620).
 resource inbound 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   name: '${securityGroupPrefix}endpoints'
   location: location
@@ -51,20 +53,20 @@ resource inbound 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   properties: {
     securityRules: [
       {
-        name: 'network'
+        name: 'https-and-amqp'
         properties: {
           direction: 'Inbound'
           priority: 100
           access: 'Allow'
           protocol: 'Tcp'
-          sourceAddressPrefix: 'VirtualNetwork'
+          sourceAddressPrefix: '*'
           sourcePortRange: '*'
           destinationAddressPrefix: '*'
           destinationPortRanges: ['443', '5671']
         }
       }
       {
-        name: 'nobody-else'
+        name: 'nothing-else'
         properties: {
           direction: 'Inbound'
           priority: 4000
