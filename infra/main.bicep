@@ -206,6 +206,8 @@ var theirNamespaceIds = union(
   empty(ingressHubId) ? [] : [ingressNamespaceId]
 )
 
+var unreachedIds = namespacesNeedEndpoints ? theirNamespaceIds : []
+
 // Groups of others that this deploys into. `azd down` would delete them whole, so a hook stops it.
 var touchedIds = concat(theirNamespaceIds, [join(twins, '/'), join(monitorScope, '/')])
 var sharedGroups = filter(
@@ -482,7 +484,7 @@ module serviceBusEndpoint 'modules/private-endpoint.bicep' = if (!empty(newQueue
   ]
 }
 
-module theirEndpoints 'modules/private-endpoint.bicep' = [for id in theirNamespaceIds: if (namespacesNeedEndpoints) {
+module theirEndpoints 'modules/private-endpoint.bicep' = [for id in unreachedIds: {
   name: 'endpoint-${last(split(id, '/'))}'
   scope: group
   params: {
