@@ -1,0 +1,113 @@
+"""Alerts and the workbook ask for what the relay emits."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import promql_parser
+import yaml
+
+from relay.telemetry.names import METRICS, Log
+from tests.infra.bicep.nodes import Finding, Place
+from tests.infra.policies.policy import policy
+from tests.infra.project import Project, line_of
+from tests.infra.queries import problems
+
+NAMES = {metric.name for metric in METRICS} | {log.value for log in Log}
+ATTRIBUTES = {attribute for metric in METRICS for attribute in metric.attributes}
+PLATFORM = {
+    "ActiveMessages",
+    "DeadletteredMessages",
+    "IncomingMessages",
+    "IncomingRequests",
+    "OutgoingMessages",
+    "QuotaExceededErrors",
+    "Routing",
+    "RoutingFailureRate",
+    "RoutingLatency",
+    "ServerErrors",
+    "SuccessfulRequests",
+    "ThrottledRequests",
+    "UserErrors",
+}
+"""Metrics of Azure's own services, from their pages on monitoring data."""
+
+_SEVERITIES = range(5)
+_RULES = "Microsoft.Insights/scheduledQueryRules"
+_NAMED = re.compile(r'"((?:relay|messaging|error)\.[\w.]+) ?"')
+
+
+@policy("Alerts, queries and the workbook name only what the relay emits")
+def emitted(project: Project) -> Iterator[Finding]:
+    for path, text in project.files.items():
+        if not path.startswith("infra/monitoring/"):
+            continue
+        if path.endswith((".kql", "workbook.json")):
+            plain = text.replace('\\"', '"')
+            for number, line in enumerate(plain.splitlines(), 1):
+                for name in _NAMED.findall(re.sub(r"//.*", "", line)):
+                    if name not in NAMES | ATTRIBUTES:
+                        yield Finding(Place(path, number), f"the relay emits no {name}")
+    for _, each in project.each("Microsoft.Insights/metricAlerts"):
+        for criterion in each.get("properties.criteria.allOf", []):
+            if criterion.get("metricName") not in PLATFORM | NAMES:
+                yield Finding(each.at, f"there is no metric {criterion.get('metricName')}")
+
+
+@policy("Every alert asks a query that is there, has columns it measures, and is looked at")
+def alerts(project: Project) -> Iterator[Finding]:
+    for deployment, each in project.each(_RULES):
+        for criterion in each.get("properties.criteria.allOf", []):
+            for what in _wrong_with(criterion, project):
+                yield Finding(each.at, f"{each.name}: {what}")
+        if each.get("properties.enabled") is not True:
+            yield Finding(each.at, f"{each.name} is off")
+        if each.get("properties.severity") not in _SEVERITIES:
+            yield Finding(each.at, f"{each.name} has no severity")
+        is_told = each.get("properties.actions.actionGroups")
+        if deployment.of("Microsoft.Insights/actionGroups") and not is_told:
+            yield Finding(each.at, f"{each.name} tells nobody")
+
+
+def _wrong_with(criterion: dict[str, Any], project: Project) -> Iterator[str]:
+    query = str(criterion.get("query"))
+    measured = criterion.get("metricMeasureColumn")
+    if query not in project.files.values():
+        yield "its query stands in no file"
+    if criterion.get("timeAggregation") != "Count" and not measured:
+        yield "it adds up no column"
+    for column in [item["name"] for item in criterion.get("dimensions", [])] + [measured]:
+        if column and not re.search(rf"\b{column}\b", query):
+            yield f"its query has no {column}"
+
+
+@policy("Every query parses, and asks for columns that its tables have")
+def queries(project: Project) -> Iterator[Finding]:
+    found = {path: text for path, text in project.files.items() if path.endswith(".kql")}
+    for path, told in problems(found).items():
+        for what in told:
+            yield Finding(Place(path, 1), what)
+
+
+@policy("Every expression of the Prometheus rules and of the Grafana board parses")
+def expressions(project: Project) -> Iterator[Finding]:
+    rules = yaml.safe_load(project.files["infra/monitoring/prometheus-rules.yaml"])
+    board = json.loads(project.files["infra/monitoring/grafana.json"])
+    written = [
+        ("infra/monitoring/prometheus-rules.yaml", str(rule["expr"]))
+        for group in rules["groups"]
+        for rule in group["rules"]
+    ] + [
+        ("infra/monitoring/grafana.json", str(target["expr"]).replace("$route", ".*"))
+        for panel in board["panels"]
+        for target in panel["targets"]
+    ]
+    for path, text in written:
+        try:
+            promql_parser.parse(text)
+        except ValueError as error:
+            at = line_of(project, path, text.partition("\n")[0])
+            yield Finding(at, f"{text!r:.60} does not parse: {error!s:.120}")
