@@ -83,6 +83,7 @@ _TYPES = {
 }
 
 
+_SCOPES = {"managementGroup", "resourceGroup", "subscription", "tenant"}
 _OPERATORS = {
     "binary_expression",
     "call_expression",
@@ -137,6 +138,8 @@ class _Reader:
                 decorators, ignored = {}, frozenset()
             elif node.type == "target_scope_assignment":
                 self.scope = _text(node.named_children[-1]).strip("'")
+                if self.scope not in _SCOPES:
+                    self.unread(node, f"a file is for one of {sorted(_SCOPES)}")
             elif node.type not in {"comment", "ERROR", "metadata_declaration"}:
                 self.unread(node, f"the reader knows no {node.type}")
 

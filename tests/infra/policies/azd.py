@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import json
 import re
 import subprocess
@@ -15,7 +16,15 @@ import yaml
 from tests.infra.bicep.nodes import Finding, Place
 from tests.infra.bicep.syntax import parse
 from tests.infra.policies.policy import policy
-from tests.infra.project import AZURE_YAML, ENVIRONMENT, MAIN, PARAMETERS, Project, line_of
+from tests.infra.project import (
+    AZURE_YAML,
+    ENVIRONMENT,
+    MAIN,
+    PARAMETERS,
+    ROUTES,
+    Project,
+    line_of,
+)
 
 _HOOK: dict[str, Any] = {
     "type": "object",
@@ -34,7 +43,7 @@ _HOOK: dict[str, Any] = {
 _HOOKS = {
     f"{when}{what}"
     for when in ("pre", "post")
-    for what in ("provision", "infracreate", "infradelete", "restore", "build", "package")
+    for what in ("provision", "infracreate", "infradelete", "restore", "package", "publish")
 } | {f"{when}{what}" for when in ("pre", "post") for what in ("deploy", "up", "down")}
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -148,6 +157,23 @@ def _azd_knows_python(told: dict[str, Any]) -> bool:
     version = str(told.get("requiredVersions", {}).get("azd", ""))
     found = re.fullmatch(r">=\s*(\d+)\.(\d+)\.(\d+)", version)
     return found is not None and tuple(map(int, found.groups())) >= (1, 23, 15)
+
+
+_DEPLOYED = ("function_app.py", "host.json", "requirements.txt", "relay", ROUTES)
+_KEPT_BACK = ("local.settings.json", "tests", "lab", "infra", ".git", ".venv", ".azure")
+
+
+@policy("The package holds what the app needs, and neither settings nor tools of one's own")
+def package(project: Project) -> Iterator[Finding]:
+    at = Place(".funcignore", 1)
+    lines = [line.strip() for line in project.files.get(".funcignore", "").splitlines()]
+    patterns = [line.rstrip("/") for line in lines if line and line[0] not in "#!"]
+    for name in _DEPLOYED:
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            yield Finding(at, f"{name} is not deployed, and the app needs it")
+    for name in _KEPT_BACK:
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            yield Finding(at, f"{name} is deployed")
 
 
 @policy("main.parameters.json gives what main.bicep needs, and nothing that it has not")
