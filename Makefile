@@ -51,7 +51,7 @@ rules: $(PROMTOOL) ## Test the Prometheus rules by promtool; from Debian's packa
 	@$(PROMTOOL) test rules infra/monitoring/prometheus-rules.test.yaml
 
 infra-check: $(SET_UP) $(NPM_FOR_TESTS) ## Hold the templates for Azure to their policies; JSON=1 one JSON object
-	@$(BIN)/python -m tests.infra $(if $(JSON),--json) $(if $(DOCUMENT),--document)
+	@$(BIN)/python -m tests.infra $(if $(JSON),--json) $(if $(DOCUMENT),--document) $(if $(MUTANTS),--mutants)
 
 # Only when a name of Azure's is missing, or a package is newer: what it writes is kept.
 shapes: ## Write down anew what Azure's resources may hold, from packages of 70 MB

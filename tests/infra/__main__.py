@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.infra.bicep import shapes
+from tests.infra.mutants import Mutant, mutants
 from tests.infra.policies.all import POLICIES
 from tests.infra.project import ROOT, SCENARIOS, Project
 from tests.infra.sabotages import SABOTAGES
@@ -61,6 +63,20 @@ def as_text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def tried_out(project: Project) -> str:
+    """Change every line in turn, and tell what goes unnoticed."""
+    every = list(mutants(project))
+    with ProcessPoolExecutor() as processes:
+        noticed = list(processes.map(_is_noticed, every, chunksize=10))
+    unnoticed = [each for each, was in zip(every, noticed, strict=True) if not was]
+    lines = [f"{sum(noticed)} of {len(every)} changes are noticed by some policy; not these:"]
+    return "\n".join(lines + [f"  {each}" for each in unnoticed])
+
+
+def _is_noticed(mutant: Mutant) -> bool:
+    return mutant.is_noticed(Project.read())
+
+
 def project_files() -> list[str]:
     """Return the Bicep files of the project."""
     return [each.path for each in Project.read().bicep]
@@ -86,7 +102,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make infra-check")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--document", action="store_true", help="write docs/infra-check.md")
+    parser.add_argument("--mutants", action="store_true", help="change every line in turn")
     given = parser.parse_args()
+    if given.mutants:
+        sys.stdout.write(tried_out(Project.read()) + "\n")
+        return 0
     if given.document:
         PAGE.write_text(as_document(), "utf-8")
         return 0

@@ -21,27 +21,35 @@ PARAMETERS = "infra/main.parameters.json"
 AZURE_YAML = "azure.yaml"
 ROUTES = "routes.json"
 
-_ABOVE = "/subscriptions/99999999-1111-2222-3333-444444444444/resourceGroups/theirs/providers"
-_NETWORK = f"{_ABOVE}/Microsoft.Network/virtualNetworks/hub-network/subnets"
+THEIRS = "/subscriptions/99999999-1111-2222-3333-444444444444"
+_NETWORK = (
+    f"{THEIRS}/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/hub/subnets"
+)
 ENVIRONMENT = {
     "AZURE_ENV_NAME": "plant",
     "AZURE_LOCATION": "westeurope",
     "AZURE_PRINCIPAL_ID": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
 }
+
+
+def _their(group: str, below: str) -> str:
+    return f"{THEIRS}/resourceGroups/{group}/providers/Microsoft.{below}"
+
+
 SCENARIOS: dict[str, dict[str, Any]] = {
     "all new": {},
     "all there already": {
         "appSubnetId": f"{_NETWORK}/app",
         "endpointSubnetId": f"{_NETWORK}/endpoints",
-        "dnsZonesGroupId": _ABOVE.removesuffix("/providers").replace("theirs", "dns"),
-        "ingressHubId": f"{_ABOVE}/Microsoft.EventHub/namespaces/landing/eventhubs/twins",
+        "dnsZonesGroupId": f"{THEIRS}/resourceGroups/dns",
+        "ingressHubId": _their("landing", "EventHub/namespaces/landing/eventhubs/twins"),
         "namespaces": {
-            "ANALYTICS": f"{_ABOVE}/Microsoft.EventHub/namespaces/analytics",
-            "OPERATIONS": f"{_ABOVE}/Microsoft.ServiceBus/namespaces/operations",
+            "ANALYTICS": _their("analytics", "EventHub/namespaces/analytics"),
+            "OPERATIONS": _their("operations", "ServiceBus/namespaces/operations"),
         },
-        "twinsId": f"{_ABOVE}/Microsoft.DigitalTwins/digitalTwinsInstances/plant",
-        "workspaceId": f"{_ABOVE}/Microsoft.OperationalInsights/workspaces/logs",
-        "monitorScopeId": f"{_ABOVE}/Microsoft.Insights/privateLinkScopes/monitor",
+        "twinsId": _their("twins", "DigitalTwins/digitalTwinsInstances/plant"),
+        "workspaceId": _their("logs", "OperationalInsights/workspaces/logs"),
+        "monitorScopeId": _their("monitor", "Insights/privateLinkScopes/monitor"),
         "principalType": "ServicePrincipal",
         "twinsDeadLetters": False,
     },
@@ -158,6 +166,11 @@ def _converted(value: Any, kind: str) -> Any:
     if isinstance(value, str) and kind == "int" and re.fullmatch(r"-?\d+", value):
         return int(value)
     return value
+
+
+def is_theirs(resource_id: str) -> bool:
+    """Whether something is there already, in the scenario in which everything is."""
+    return resource_id.startswith(THEIRS)
 
 
 def line_of(project: Project, path: str, text: str) -> Place:

@@ -22,6 +22,7 @@ class Deployment:
         resources: what it would create.
         findings: what can't be read or calculated.
         outputs: of the first file.
+        references: what is referred to as existing: where declared, and its id.
         modules: the deployments inside it: where declared, into what scope, by which name.
     """
 
@@ -29,6 +30,7 @@ class Deployment:
     resources: list[Deployed]
     findings: list[Finding]
     outputs: dict[str, Any]
+    references: list[tuple[Place, str]]
     modules: list[tuple[Place, str, str]]
     _waits: dict[Node, set[Node]]
 
@@ -88,5 +90,11 @@ def deploy(
         if ids.count(each.id.lower()) > 1:
             run.note(each.at, f"more than one resource has the id {each.id}")
     return Deployment(
-        run.parsed, resources, list(run.findings), outputs, run.modules, run.waits
+        run.parsed,
+        resources,
+        list(run.findings),
+        outputs,
+        run.references,
+        run.modules,
+        run.waits,
     )

@@ -198,15 +198,18 @@ class Extraction:
             words = dict(_ENUM.findall(each.__doc__ or "")) | words
         for attribute, told in model._attribute_map.items():
             path = re.split(r"(?<!\\)\.", told["key"])
-            at = shape["members"]
+            at = shape
             for step in path[:-1]:
-                at = at.setdefault(step, {"members": {}})["members"]  # flattened
-            kind = self._classic_kind(package, told["type"], words.get(attribute))
-            at[path[-1].replace("\\.", ".")] = kind
+                at = at["members"].setdefault(step, {"members": {}})  # flattened
+            name = path[-1].replace("\\.", ".")
+            at["members"][name] = self._classic_kind(
+                package, told["type"], words.get(attribute)
+            )
             rules = model._validation.get(attribute, {})
-            key = ".".join(path)
-            shape["readOnly"] += [key] if rules.get("readonly") else []
-            shape["required"] += [key] if rules.get("required") and len(path) == 1 else []
+            if rules.get("readonly"):
+                at.setdefault("readOnly", []).append(name)
+            if rules.get("required"):
+                at.setdefault("required", []).append(name)
         variants = vars(model).get("_subtype_map")
         if variants:
             (attribute, classes), *_ = variants.items()

@@ -27,6 +27,7 @@ class Run:
         self.findings: dict[Finding, None] = {}
         self.waits: dict[Node, set[Node]] = {}
         self.modules: list[tuple[Place, str, str]] = []
+        self.references: list[tuple[Place, str]] = []
 
     def note(self, at: Place, what: str) -> Unknown:
         self.findings[Finding(at, what)] = None
@@ -192,7 +193,9 @@ class Resource:
         """Yield it, if it is created, and what is declared inside it."""
         if not self.is_deployed:
             return
-        if not self.declaration.existing:
+        if self.declaration.existing:
+            self.of.run.references.append((self.declaration.at, self.id))
+        else:
             yield Deployed(
                 self.id,
                 self.type,
@@ -276,7 +279,14 @@ class Module:
             self.of.note(self.declaration.at, f"there is no file {path}")
             return None
         inside = f"{self.of.path}/{self.declaration.name}".strip("/")
-        return Instance(self.of.run, path, self._given, self._scope, inside, self.declaration)
+        made = Instance(self.of.run, path, self._given, self._scope, inside, self.declaration)
+        is_group = "/resourceGroups/" in made.scope
+        if made.file.scope in {"resourceGroup", "subscription"} and is_group != (
+            made.file.scope == "resourceGroup"
+        ):
+            what = f"{path} is for a {made.file.scope}, and is not deployed to one"
+            self.of.note(self.declaration.at, what)
+        return made
 
     @cached_property
     def _given(self) -> dict[str, Any]:

@@ -47,14 +47,12 @@ def wrong(kind: str, name: str, body: dict[str, Any]) -> Iterator[str]:
     for key in set(sent) - set(shape["members"]) - _SENT:
         yield f"{key}: {kind} has no such member{_like(key, shape['members'])}"
     known = {key: value for key, value in sent.items() if key in shape["members"]}
-    yield from _of_shape(shape, known, "", missing=False)
+    yield from _of_shape(shape, known, "")
     for key in _SENT & set(sent) - set(shape["members"]) - {"tags", "location"}:
         yield f"{key}: {kind} has no such member"
 
 
-def _of_shape(
-    shape: dict[str, Any], value: Any, path: str, *, missing: bool = True
-) -> Iterator[str]:
+def _of_shape(shape: dict[str, Any], value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{path}: takes an object, not {value!r:.60}"
         return
@@ -75,10 +73,9 @@ def _of_shape(
             yield f"{where}: only Azure sets it"
         else:
             yield from _of_kind(members[key], each, where)
-    if missing:
-        for key in shape.get("required", ()):
-            if key not in value:
-                yield f"{path}.{key}: it is missing".strip(".")
+    for key in shape.get("required", ()):
+        if key not in value and key not in {"id", "name"}:
+            yield f"{path}.{key}: it is missing".strip(".")
 
 
 def _of_kind(kind: Any, value: Any, path: str) -> Iterator[str]:

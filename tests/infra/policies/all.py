@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.infra.policies import (
     app,
     azd,
+    kept,
     locked,
     network,
     reading,
@@ -17,7 +18,7 @@ from tests.infra.policies.policy import Policy
 
 POLICIES: dict[str, Policy] = {
     each.name: each
-    for room in (reading, locked, network, twins, roles, app, settings, telemetry, azd)
+    for room in (reading, locked, network, twins, roles, app, kept, settings, telemetry, azd)
     for each in vars(room).values()
     if isinstance(each, Policy)
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tests.infra.bicep.deployed import Deployed
 from tests.infra.bicep.deployment import Deployment
+from tests.infra.bicep.made_up import principal_of
 from tests.infra.bicep.nodes import Finding
 from tests.infra.policies.policy import policy
 from tests.infra.project import Project
@@ -53,11 +54,37 @@ def hosting(project: Project) -> Iterator[Finding]:
         plan = deployment.by_id(str(each.get("properties.serverFarmId")))
         if plan is None or plan.get("properties.reserved") is not True:
             yield Finding(each.at, "its plan is missing, or not for Linux")
+        for other in deployment.of("Microsoft.Authorization/roleAssignments"):
+            is_mine = other.get("properties.principalId") in _principals(each)
+            is_later = any(f"/{name}/" in other.scope for name in _of_twins(deployment))
+            if is_mine and not is_later and not deployment.waits_for(each, other):
+                yield Finding(each.at, f"{each.name} starts before it has a role")
+        for other in deployment.of("Microsoft.Network/privateEndpoints"):
+            if not (_leads_to_twins(other, each) or deployment.waits_for(each, other)):
+                yield Finding(each.at, f"{each.name} starts before it reaches {other.name}")
         for name in FLEX_REFUSES & set(each.get("properties.siteConfig", {})):
             yield Finding(each.at, f"Flex Consumption refuses {name}")
         if each.get("properties.siteConfig.appSettings") is not None:
             yield Finding(each.at, "settings stand in two places: sites/config replaces them")
         yield from _deployment(deployment, each)
+
+
+def _of_twins(deployment: Deployment) -> set[str]:
+    """Return the accounts of Azure Digital Twins' own dead letters, redriven by hand only."""
+    kind = "Microsoft.DigitalTwins/digitalTwinsInstances/endpoints"
+    uris = (str(each.get("properties.deadLetterUri")) for each in deployment.of(kind))
+    return {uri.removeprefix("https://").partition(".")[0] for uri in uris}
+
+
+def _principals(app: Deployed) -> set[str]:
+    return {principal_of(each) for each in app.get("identity.userAssignedIdentities", {})}
+
+
+def _leads_to_twins(endpoint: Deployed, app: Deployed) -> bool:
+    """Whether an endpoint is for people and for the app's own callers, not for the app."""
+    (link,) = endpoint.get("properties.privateLinkServiceConnections")
+    target = str(link["properties"]["privateLinkServiceId"])
+    return "/digitalTwinsInstances/" in target or target == app.id
 
 
 def _deployment(deployment: Deployment, each: Deployed) -> Iterator[Finding]:
@@ -88,6 +115,18 @@ UNWATCHED = {"infra/modules/host-storage.bicep": "checkpoints and the package, n
 """Files whose resources tell nothing, and why."""
 
 
+@policy("Who used which identity is logged where the tier can")
+def audit(project: Project) -> Iterator[Finding]:
+    for deployment in project.deployments.values():
+        for each in deployment.of(_DIAGNOSTICS):
+            namespace = deployment.by_id(each.scope)
+            for log in each.get("properties.logs", []):
+                if log.get("category") == "RuntimeAuditLogs" and namespace is not None:
+                    can = namespace.get("sku.tier") == "Premium"
+                    if log.get("enabled") is not can:
+                        yield Finding(each.at, f"{namespace.name}: its audit is wrong")
+
+
 @policy("Whatever events pass through tells the workspace of it, by categories that there are")
 def diagnostics(project: Project) -> Iterator[Finding]:
     for deployment in project.deployments.values():
@@ -105,8 +144,12 @@ def _logged(found: Deployed, known: set[str]) -> Iterator[Finding]:
     logs = found.get("properties.logs", [])
     for name in sorted({str(log.get("category")) for log in logs} - known):
         yield Finding(found.at, f"there is no category {name}")
-    if not any(log.get("enabled") for log in logs):
-        yield Finding(found.at, "it logs nothing")
+    off = {str(log.get("category")) for log in logs if log.get("enabled") is not True}
+    if not logs or off - {"RuntimeAuditLogs"}:
+        yield Finding(found.at, f"it does not log {sorted(off) or 'anything'}")
+    for metric in found.get("properties.metrics", []):
+        if metric.get("category") != "AllMetrics" or metric.get("enabled") is not True:
+            yield Finding(found.at, "it does not tell its metrics")
     if "/workspaces/" not in str(found.get("properties.workspaceId")):
         yield Finding(found.at, f"it leads to {found.get('properties.workspaceId')}")
     is_blob = found.scope.endswith("/blobServices/default")
@@ -125,6 +168,13 @@ def names(project: Project) -> Iterator[Finding]:
             name = str(each.body["name"])
             if rule and not re.fullmatch(rule, name):
                 yield Finding(each.at, f"{name!r} is no name for {each.type}")
+        buses = deployment.of("Microsoft.EventHub/namespaces")
+        buses += deployment.of("Microsoft.ServiceBus/namespaces")
+        for each in buses:
+            if [other.name for other in buses].count(each.name) > 1:
+                yield Finding(
+                    each.at, f"{each.name} is a hub's and a bus's name: both share DNS"
+                )
         taken: set[tuple[str, str]] = set()
         for at, scope, name in deployment.modules:
             if (scope, name.lower()) in taken:
@@ -135,6 +185,11 @@ def names(project: Project) -> Iterator[Finding]:
 
 
 NAMES = {
+    "Microsoft.Storage/storageAccounts/blobServices": "default",
+    "Microsoft.Storage/storageAccounts/managementPolicies": "default",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies": "default",
+    "Microsoft.EventHub/namespaces/networkRuleSets": "default",
+    "Microsoft.ServiceBus/namespaces/networkRuleSets": "default",
     "Microsoft.Storage/storageAccounts": r"[a-z0-9]{3,24}",
     "Microsoft.EventHub/namespaces": r"[A-Za-z](?!.*--)[A-Za-z0-9-]{4,48}[A-Za-z0-9]",
     "Microsoft.ServiceBus/namespaces": r"[A-Za-z](?!.*--)[A-Za-z0-9-]{4,48}[A-Za-z0-9]",

@@ -13,7 +13,8 @@ from typing import Any
 import jsonschema_rs
 import yaml
 
-from tests.infra.bicep.nodes import Finding, Place
+from tests.infra.bicep.functions import text as text_of
+from tests.infra.bicep.nodes import Finding, Literal, Place
 from tests.infra.bicep.syntax import parse
 from tests.infra.policies.policy import policy
 from tests.infra.project import (
@@ -194,9 +195,31 @@ def parameters(project: Project) -> Iterator[Finding]:
         for text in re.findall(r"\$\{[^}]*\}?", json.dumps(told)):
             if not re.fullmatch(r"\$\{[A-Z][A-Z0-9_]*(=[^}$]*)?\}", text):
                 yield Finding(where, f"{text} is no variable of azd's")
+        usual = re.fullmatch(r"\$\{\w+=([^}]*)\}", str(told.get("value")))
+        default = declared[name].value if name in declared else None
+        if usual and isinstance(default, Literal) and usual[1] != text_of(default.value):
+            what = f"{name} is {usual[1]} here and {text_of(default.value)} in {MAIN}"
+            yield Finding(where, what)
     for name, each in declared.items():
         if each.value is None and not each.nullable and name not in given:
             yield Finding(each.at, f"{PARAMETERS} does not give {name}")
+
+
+@policy("azd down is told which groups belong to others")
+def shared_groups(project: Project) -> Iterator[Finding]:
+    for deployment in project.deployments.values():
+        groups = {
+            (each.id if "/resourceGroups/" in each.id else each.scope).split("/")[4]
+            for each in deployment.resources
+            if each.type != "Microsoft.Resources/resourceGroups"
+        }
+        ours = {each.name for each in deployment.of("Microsoft.Resources/resourceGroups")}
+        told = set(str(deployment.outputs.get("RELAY_SHARED_GROUPS")).split(", "))
+        if told - {""} != groups - ours:
+            at = line_of(project, MAIN, "output RELAY_SHARED_GROUPS")
+            yield Finding(
+                at, f"it tells of {sorted(told)}, and writes to {sorted(groups - ours)}"
+            )
 
 
 @policy("Hooks can be run: shells take them, in Python or not")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -190,7 +191,8 @@ def delegation(project: Project) -> Iterator[Finding]:
             if subnet is None:
                 continue
             names = [
-                each["properties"]["serviceName"] for each in subnet.get("delegations", [])
+                each.get("properties", {}).get("serviceName")
+                for each in subnet.get("delegations", [])
             ]
             if names != ["Microsoft.App/environments"]:
                 yield Finding(site.at, f"the app's subnet is delegated to {names}")
@@ -201,9 +203,69 @@ def _subnets(deployment: Deployment) -> dict[str, dict[str, Any]]:
     kind = "Microsoft.Network/virtualNetworks"
     apart = {each.id: each.get("properties", {}) for each in deployment.of(f"{kind}/subnets")}
     return apart | {
-        f"{network.id}/subnets/{subnet['name']}": subnet["properties"]
+        f"{network.id}/subnets/{subnet.get('name')}": subnet.get("properties", {})
         for network in deployment.of(kind)
         for subnet in network.get("properties.subnets", [])
+    }
+
+
+_RULE = {
+    "direction": r"Inbound|Outbound",
+    "access": r"Allow|Deny",
+    "protocol": r"Tcp|Udp|\*",
+    "priority": r"[1-9]\d{2,3}",
+    "sourcePortRange": r"\*",
+    "sourceAddressPrefix": r"\*|VirtualNetwork",
+    "destinationAddressPrefix": r"\*|VirtualNetwork|AzureActiveDirectory|Internet",
+}
+"""What members of a security rule may say."""
+
+
+@policy("Security groups say whole rules, stand at the subnets, and let through what is needed")
+def security_groups(project: Project) -> Iterator[Finding]:
+    kind = "Microsoft.Network/networkSecurityGroups"
+    for deployment in project.deployments.values():
+        attached = {
+            subnet.get("networkSecurityGroup", {}).get("id"): subnet
+            for subnet in _subnets(deployment).values()
+        }
+        for each in deployment.of(kind):
+            for what in _wrong_rules(each.get("properties.securityRules", [])):
+                yield Finding(each.at, f"{each.name}: {what}")
+            if each.id not in attached:
+                yield Finding(each.at, f"{each.name} stands at no subnet")
+                continue
+            subnet = attached[each.id]
+            if not subnet.get("delegations"):
+                if subnet.get("privateEndpointNetworkPolicies") != "Enabled":
+                    yield Finding(each.at, f"{each.name} does not count for endpoints")
+                if not {"443", "5671"} <= _let_in(each.get("properties.securityRules", [])):
+                    yield Finding(each.at, f"{each.name} shuts AMQP or HTTPS out")
+
+
+def _wrong_rules(rules: list[dict[str, Any]]) -> Iterator[str]:
+    taken: set[tuple[Any, Any]] = set()
+    for rule in rules:
+        told = rule.get("properties", {})
+        place = told.get("direction"), told.get("priority")
+        if not rule.get("name") or place in taken:
+            yield f"a rule without a name, or with another's priority: {place}"
+        taken.add(place)
+        for name, words in _RULE.items():
+            if not re.fullmatch(words, str(told.get(name))):
+                yield f"{rule.get('name')}: {name} is {told.get(name)!r}"
+        ports = told.get("destinationPortRanges") or [told.get("destinationPortRange")]
+        if not all(re.fullmatch(r"\*|\d{1,5}(-\d{1,5})?", str(port)) for port in ports):
+            yield f"{rule.get('name')}: ports are {ports}"
+
+
+def _let_in(rules: list[dict[str, Any]]) -> set[str]:
+    return {
+        port
+        for rule in rules
+        for port in rule.get("properties", {}).get("destinationPortRanges", [])
+        if rule["properties"].get("access") == "Allow"
+        and rule["properties"].get("direction") == "Inbound"
     }
 
 

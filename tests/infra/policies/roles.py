@@ -18,7 +18,7 @@ from relay.refusals import (
 )
 from tests.infra.bicep.deployed import Deployed
 from tests.infra.bicep.deployment import Deployment
-from tests.infra.bicep.made_up import client_of, principal_of
+from tests.infra.bicep.made_up import SUBSCRIPTION, client_of, principal_of
 from tests.infra.bicep.nodes import Finding, Place
 from tests.infra.policies.policy import policy
 from tests.infra.policies.settings import needs_in, settings_of
@@ -72,7 +72,9 @@ def role_names(project: Project) -> Iterator[Finding]:
                     yield Finding(at, f"{guid} is {role.name}, and the file does not say so")
     for _, each in project.each(ASSIGNMENT):
         told = str(each.get("properties.roleDefinitionId"))
-        if not _GUID.fullmatch(told.rpartition("/")[2]):
+        above, _, guid = told.rpartition("/")
+        kind = "/providers/Microsoft.Authorization/roleDefinitions"
+        if above != SUBSCRIPTION + kind or not _GUID.fullmatch(guid):
             yield Finding(each.at, f"{told} is no role's id")
         if "/providers/" not in each.scope:
             yield Finding(each.at, f"a role for all of {each.scope.rpartition('/')[2]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,7 +16,7 @@ from tests.infra.bicep.deployed import Deployed
 from tests.infra.bicep.deployment import Deployment
 from tests.infra.bicep.nodes import Finding
 from tests.infra.policies.policy import policy
-from tests.infra.project import MAIN, ROOT, ROUTES, Project, line_of
+from tests.infra.project import MAIN, ROOT, ROUTES, SCENARIOS, Project, line_of
 
 OPTIONAL = {
     r"RELAY_ROUTES": "RELAY_ROUTES_FILE names the file that the templates read too",
@@ -161,6 +162,33 @@ def settings_are_read(project: Project) -> Iterator[Finding]:
             for setting in sorted(app.get("properties", {}).keys() - asked):
                 if not any(re.fullmatch(each, setting) for each in HOST):
                     yield Finding(app.at, f"nothing reads {setting}")
+
+
+@policy("What a parameter switches on is on, by roles that the Entra application has")
+def switches(project: Project) -> Iterator[Finding]:
+    roles = {
+        role["value"] for role in json.loads(project.files["infra/entra-app.json"])["appRoles"]
+    }
+    at = line_of(project, MAIN, "param apiAudience")
+    for name, deployment in project.deployments.items():
+        on = SCENARIOS[name]
+        try:
+            told = read(_as_the_app_sees_them(project, deployment), ROOT)
+        except SettingsError:
+            continue  # another policy tells
+        http = told.ways_in.http
+        found = {
+            "apiAudience": told.api is not None,
+            "webhook": http is not None,
+            "twinsOrigins": told.twins is not None,
+        }
+        for switch, is_on in found.items():
+            if is_on is not bool(on.get(switch)):
+                yield Finding(at, f"{switch} is {on.get(switch)!r}, and the app sees {is_on}")
+        if http is not None and http.role not in roles:
+            yield Finding(at, f"the webhook asks for {http.role}, which nobody can be given")
+        if http is not None and http.origins != {"eventgrid.azure.net"}:
+            yield Finding(at, "Event Grid may not deliver to the webhook")
 
 
 def _asked(project: Project) -> dict[str, set[str]]:

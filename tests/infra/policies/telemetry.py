@@ -35,7 +35,15 @@ PLATFORM = {
 }
 """Metrics of Azure's own services, from their pages on monitoring data."""
 
-_SEVERITIES = range(5)
+_ALERT = {
+    "kind": "LogAlert",
+    "properties.enabled": "True",
+    "properties.displayName": ".+",
+    "properties.severity": "[0-4]",
+    "properties.evaluationFrequency": "PT(1|5|10|15|30|45)M|PT[1-6]H|P1D",
+    "properties.windowSize": "PT(1|5|10|15|30|45)M|PT([1-9]|1\\d|2[0-4])H|P[12]D",
+}
+"""What an alert says; the times are those that Azure Monitor takes."""
 _RULES = "Microsoft.Insights/scheduledQueryRules"
 _NAMED = re.compile(r'"((?:relay|messaging|error)\.[\w.]+) ?"')
 
@@ -63,13 +71,20 @@ def alerts(project: Project) -> Iterator[Finding]:
         for criterion in each.get("properties.criteria.allOf", []):
             for what in _wrong_with(criterion, project):
                 yield Finding(each.at, f"{each.name}: {what}")
-        if each.get("properties.enabled") is not True:
-            yield Finding(each.at, f"{each.name} is off")
-        if each.get("properties.severity") not in _SEVERITIES:
-            yield Finding(each.at, f"{each.name} has no severity")
+        for name, words in _ALERT.items():
+            if not re.fullmatch(words, str(each.get(name))):
+                yield Finding(each.at, f"{each.name}: {name} is {each.get(name)!r}")
+        name = str(each.body["name"])
+        if not any(name.endswith(f"-{alert}") for alert in _alerts(project)):
+            yield Finding(each.at, f"Prometheus has no alert like {name}")
         is_told = each.get("properties.actions.actionGroups")
         if deployment.of("Microsoft.Insights/actionGroups") and not is_told:
             yield Finding(each.at, f"{each.name} tells nobody")
+
+
+def _alerts(project: Project) -> list[str]:
+    rules = yaml.safe_load(project.files["infra/monitoring/prometheus-rules.yaml"])
+    return [str(rule["alert"]) for group in rules["groups"] for rule in group["rules"]]
 
 
 def _wrong_with(criterion: dict[str, Any], project: Project) -> Iterator[str]:
@@ -79,6 +94,13 @@ def _wrong_with(criterion: dict[str, Any], project: Project) -> Iterator[str]:
         yield "its query stands in no file"
     if criterion.get("timeAggregation") != "Count" and not measured:
         yield "it adds up no column"
+    if criterion.get("operator") not in {"GreaterThan", "LessThanOrEqual"}:
+        yield f"it compares by {criterion.get('operator')}"
+    periods = {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1}
+    if criterion.get("threshold") != 0 or criterion.get("failingPeriods") != periods:
+        yield "it fires at another number, or later"
+    if "by route" in query and not criterion.get("dimensions"):
+        yield "it does not tell routes apart"
     for column in [item["name"] for item in criterion.get("dimensions", [])] + [measured]:
         if column and not re.search(rf"\b{column}\b", query):
             yield f"its query has no {column}"
