@@ -65,6 +65,8 @@ def test_a_lambda_reaches_to_the_end_of_its_argument() -> None:
         ("[\n  union([1], [1, 2])\n  [3]\n]", [[1, 2], [3]]),
         ("{ 'a-b': 1, '${'c'}': { d: null } }", {"a-b": 1, "c": {"d": None}}),
         ("[for (x, i) in [5, 6]: x * i]", [0, 6]),
+        ("[\n  split('a/b', '/')[1]\n  [6, 7][1]\n]", ["b", 7]),
+        ("last([{ a: 1 }])!.a", 1),
         ("{ a: 1 }.?b ?? 'none'", "none"),
         ("{ a: 1 }['a']", 1),
         ("map([1, 2], x => { v: x })", [{"v": 1}, {"v": 2}]),

@@ -95,6 +95,7 @@ _OPERATORS = {
     "ternary_expression",
     "unary_expression",
 }
+_NAMESPACES = {"az", "sys"}
 _BINDING = {
     "??": 1,
     "||": 2,
@@ -155,6 +156,8 @@ class _Reader:
                 self._look_for_errors(child)
 
     def _decorator(self, node: Node) -> tuple[str, tuple[Expression, ...]]:
+        if not node.named_children:
+            return "", ()  # a finding stands for it
         call = self.expression(node.named_children[0])
         if not isinstance(call, Call):
             return "", ()
@@ -202,6 +205,12 @@ class _Reader:
 
     def expression(self, node: Node) -> Expression:
         """Read an expression."""
+        try:
+            return self._read(node)
+        except (ValueError, IndexError, RecursionError):  # no form that the grammar gives
+            return self.unread(node, f"this does not parse: {_text(node)[:40]}")
+
+    def _read(self, node: Node) -> Expression:
         if node.type in _OPERATORS:
             return _Bound(self, node).expression
         read = getattr(self, f"_{node.type}", None)
@@ -303,6 +312,7 @@ class _Bound:
         self._reader = reader
         self._tokens = [token for node in nodes for token in _flat(node)]
         self._node = nodes[0]
+        self._taken = nodes[0]
 
     @property
     def expression(self) -> Expression:
@@ -316,15 +326,16 @@ class _Bound:
 
     def _takes(self, *words: str) -> str:
         """Take a token if it is one of these."""
-        if self._tokens and self._tokens[0].type in words:
-            return self._tokens.pop(0).type
-        return ""
+        if not self._tokens or self._tokens[0].type not in words:
+            return ""
+        self._taken = self._tokens.pop(0)
+        return self._taken.type
 
-    def _is_called(self, after: Node, ahead: int = 0) -> bool:
+    def _is_called(self, after: Node) -> bool:
         """Whether arguments follow."""
-        if not self._tokens[ahead:]:
+        if not self._tokens:
             return False
-        token = self._tokens[ahead]
+        token = self._tokens[0]
         within = token.type == "parenthesized_expression" and token.start_byte == after.end_byte
         return token.type == "arguments" or within
 
@@ -356,32 +367,35 @@ class _Bound:
         if self._takes("=>"):
             names = tuple(re.findall(r"\w+", _text(node)))
             return Lambda(self._reader.at(node), names, self._choice())
-        name = _text(node)
-        while (dot := self._takes(".", ".?", "::")) and self._tokens:
-            if self._is_called(self._tokens[0], 1):
-                name = f"{name}.{_text(self._next())}"
-                break
-            return self._further(self._step(self._reader.expression(node), dot))
-        if self._is_called(node) or name != _text(node):
-            given = tuple(map(self._reader.expression, _meant(self._next())))
-            return self._further(Call(self._reader.at(node), name, given))
+        if _text(node) in _NAMESPACES and self._takes("."):
+            node = self._next()
+        if self._is_called(node):
+            return self._further(Call(self._reader.at(node), _text(node), self._arguments()))
         return self._further(self._reader.expression(node))
+
+    def _arguments(self) -> tuple[Expression, ...]:
+        return tuple(map(self._reader.expression, _meant(self._next())))
 
     def _step(self, of: Expression, dot: str) -> Expression:
         name = self._next()
+        if self._is_called(name):
+            return Call(self._reader.at(name), _text(name), (of, *self._arguments()))
         if dot == "::":
             return Nested(self._reader.at(name), of, _text(name))
         return Member(self._reader.at(name), of, _text(name), dot == ".?")
 
     def _further(self, of: Expression) -> Expression:
         """Read on behind a value: members, indices, and `!`, which only calms the compiler."""
-        while step := self._takes(".", ".?", "::", "[", "!"):
+        while step := self._takes(".", ".?", "::", "[", "!", "nullable_return_type", "array"):
             if step == "[":
                 safe = bool(self._takes("?"))
                 of = Index(of.at, of, self._choice(), safe)
                 if not self._takes("]"):
                     return self._reader.unread(self._node, "an index without ']'")
-            elif step != "!":
+            elif step == "array":  # what the grammar takes an index inside an array for
+                (within,) = _meant(self._taken)
+                of = Index(of.at, of, self._reader.expression(within))
+            elif step in {".", ".?", "::"}:
                 of = self._step(of, step)
         return of
 
