@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra.__main__ import as_document
+from tests.infra.mutants import mutants
 from tests.infra.policies.all import POLICIES
 from tests.infra.project import ROOT, SCENARIOS, Project
 from tests.infra.sabotages import SABOTAGES, Sabotage
@@ -82,3 +83,26 @@ def test_the_shapes_name_the_packages_that_they_come_from() -> None:
     pinned = Path(shapes.__file__).with_name("shapes.txt").read_text("utf-8").split()
 
     assert sorted(pinned) == sorted(f"{name}=={v}" for name, v in shapes.PACKAGES.items())
+
+
+def test_mutants_change_a_line_each_and_leave_comments() -> None:
+    text = "// true\nvar a = {\n  on: true\n  size: 2\n  name: 'x'\n}\n"
+    found = [(each.kind, each.line, each.text) for each in mutants(Project({"a.bicep": text}))]
+
+    assert {(kind, line) for kind, line, _ in found} == {
+        ("left out", 3),
+        ("left out", 4),
+        ("left out", 5),
+        ("turned round", 3),
+        ("one more", 4),
+        ("misspelt", 5),
+    }
+    assert ("turned round", 3, text.replace("on: true", "on: false")) in found
+    assert all(changed != text for *_, changed in found)
+
+
+def test_a_condition_is_turned_round_to_its_end() -> None:
+    text = "module a 'b' = if (empty(c)) {\n}\n"
+    changed = [each.text for each in mutants(Project({"a.bicep": text}))]
+
+    assert text.replace("if (empty(c))", "if (!(empty(c)))") in changed
