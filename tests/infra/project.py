@@ -53,6 +53,10 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "principalType": "ServicePrincipal",
         "twinsDeadLetters": False,
     },
+    "their namespaces in a new network": {
+        "ingressHubId": _their("landing", "EventHub/namespaces/landing/eventhubs/twins"),
+        "namespaces": {"ANALYTICS": _their("analytics", "EventHub/namespaces/analytics")},
+    },
     "all on and locked": {
         "lockTwins": True,
         "lockOutbound": True,

@@ -10,7 +10,7 @@ from tests.infra.bicep.deployment import Deployment
 from tests.infra.bicep.made_up import principal_of
 from tests.infra.bicep.nodes import Finding
 from tests.infra.policies.policy import policy
-from tests.infra.project import Project
+from tests.infra.project import SCENARIOS, Project
 
 RUNTIME = {"name": "python", "version": "3.13"}
 SKUS = {
@@ -49,11 +49,23 @@ _DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
 def hosting(project: Project) -> Iterator[Finding]:
     for deployment, each in project.each(_SITE):
         config = each.get("properties.functionAppConfig", {})
+        if each.get("kind") != "functionapp,linux":
+            yield Finding(each.at, f"it is a {each.get('kind')}")
         if config.get("runtime") != RUNTIME:
             yield Finding(each.at, f"its runtime is {config.get('runtime')}, not {RUNTIME}")
         plan = deployment.by_id(str(each.get("properties.serverFarmId")))
         if plan is None or plan.get("properties.reserved") is not True:
             yield Finding(each.at, "its plan is missing, or not for Linux")
+        for name in FLEX_REFUSES & set(each.get("properties.siteConfig", {})):
+            yield Finding(each.at, f"Flex Consumption refuses {name}")
+        if each.get("properties.siteConfig.appSettings") is not None:
+            yield Finding(each.at, "settings stand in two places: sites/config replaces them")
+        yield from _deployment(deployment, each)
+
+
+@policy("The app starts when it may do all that it must, and reaches all that it needs")
+def start(project: Project) -> Iterator[Finding]:
+    for deployment, each in project.each(_SITE):
         for other in deployment.of("Microsoft.Authorization/roleAssignments"):
             is_mine = other.get("properties.principalId") in _principals(each)
             is_later = any(f"/{name}/" in other.scope for name in _of_twins(deployment))
@@ -62,11 +74,32 @@ def hosting(project: Project) -> Iterator[Finding]:
         for other in deployment.of("Microsoft.Network/privateEndpoints"):
             if not (_leads_to_twins(other, each) or deployment.waits_for(each, other)):
                 yield Finding(each.at, f"{each.name} starts before it reaches {other.name}")
-        for name in FLEX_REFUSES & set(each.get("properties.siteConfig", {})):
-            yield Finding(each.at, f"Flex Consumption refuses {name}")
-        if each.get("properties.siteConfig.appSettings") is not None:
-            yield Finding(each.at, "settings stand in two places: sites/config replaces them")
-        yield from _deployment(deployment, each)
+
+
+@policy("Who may call the app is named, deployments come in apart, instances are as asked")
+def callers(project: Project) -> Iterator[Finding]:
+    for scenario, deployment in project.deployments.items():
+        for each in deployment.of(_SITE):
+            allowed = SCENARIOS[scenario].get("allowedCallers", [])
+            rules = each.get("properties.siteConfig.ipSecurityRestrictions", [])
+            if [rule.get("ipAddress") for rule in rules] != allowed:
+                yield Finding(each.at, f"it answers {rules}, not {allowed}")
+            for number, rule in enumerate(rules):
+                told = rule.get("action"), rule.get("priority"), rule.get("tag", "Default")
+                kind = "Default" if "/" in str(rule.get("ipAddress")) else "ServiceTag"
+                if told != ("Allow", 100 + number, kind):
+                    yield Finding(each.at, f"{rule.get('name')} says {told}")
+            scm = [
+                each.get(f"properties.siteConfig.scmIpSecurityRestrictions{name}")
+                for name in ("UseMain", "DefaultAction")
+            ]
+            if scm != [False, "Allow"]:
+                yield Finding(each.at, f"deployments are let in by {scm}: they show a token")
+            ready = each.get("properties.functionAppConfig.scaleAndConcurrency.alwaysReady")
+            count = SCENARIOS[scenario].get("alwaysReady", 0)
+            wanted = [{"name": "function:event_hub", "instanceCount": count}] if count else []
+            if ready != wanted:
+                yield Finding(each.at, f"always ready are {ready}, not {wanted}")
 
 
 def _of_twins(deployment: Deployment) -> set[str]:
@@ -90,6 +123,10 @@ def _leads_to_twins(endpoint: Deployed, app: Deployed) -> bool:
 def _deployment(deployment: Deployment, each: Deployed) -> Iterator[Finding]:
     told = each.get("properties.functionAppConfig.deployment.storage", {})
     identity = told.get("authentication", {}).get("userAssignedIdentityResourceId")
+    if each.get("identity.type") != "UserAssigned" or told.get("type") != "blobContainer":
+        yield Finding(
+            each.at, "it has no identity of its own, or its package is in no container"
+        )
     if told.get("authentication", {}).get("type") != "UserAssignedIdentity":
         yield Finding(each.at, "its package is not fetched by an identity")
     if identity not in each.get("identity.userAssignedIdentities", {}):

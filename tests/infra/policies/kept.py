@@ -10,6 +10,9 @@ from tests.infra.bicep.nodes import Finding
 from tests.infra.policies.policy import policy
 from tests.infra.project import ROUTES, SCENARIOS, Project
 
+LETTERS = "infra/modules/dead-letters.bicep"
+TWINS_LETTERS = "infra/modules/twins-dead-letters.bicep"
+
 
 @policy("Hubs, queues and topics keep what the routes count on: order, sessions, retention")
 def entities(project: Project) -> Iterator[Finding]:
@@ -60,8 +63,23 @@ def letters_kept(project: Project) -> Iterator[Finding]:
             versioned = container.get("properties.immutableStorageWithVersioning.enabled")
             blobs = deployment.by_id(container.id.rpartition("/containers/")[0])
             has_versions = blobs is not None and blobs.get("properties.isVersioningEnabled")
-            if versioned is not None and not versioned is has_versions is bool(fixed):
+            is_relays = container.at.path == LETTERS
+            if is_relays and not versioned is has_versions is bool(fixed):
                 yield Finding(container.at, f"{container.name}: its versions are not kept")
+
+
+@policy("What is deleted by mistake can be had again for some days")
+def soft_delete(project: Project) -> Iterator[Finding]:
+    account = "Microsoft.Storage/storageAccounts/blobServices"
+    for _, each in project.each(account):
+        kinds = {
+            LETTERS: ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"),
+            TWINS_LETTERS: ("deleteRetentionPolicy",),
+        }
+        for kind in kinds.get(each.at.path, ()):
+            told = each.get(f"properties.{kind}", {})
+            if told.get("enabled") is not True or not told.get("days"):
+                yield Finding(each.at, f"{each.name}: {kind} is {told}")
 
 
 def _rules(each: Deployed, days: int, fixed: int) -> Iterator[Finding]:

@@ -58,6 +58,7 @@ MUST: dict[str, dict[str, Any]] = {
         "allowBlobPublicAccess": False,
         "isLocalUserEnabled": False,
         "allowCrossTenantReplication": False,
+        "defaultToOAuthAuthentication": True,
         "supportsHttpsTrafficOnly": True,
         "minimumTlsVersion": "TLS1_2",
         "publicNetworkAccess": "Disabled",
@@ -119,9 +120,10 @@ def accompanied(project: Project) -> Iterator[Finding]:
 def lockable(project: Project) -> Iterator[Finding]:
     deployment = project.deployments["all on and locked"]
     for kind, path in BY_PARAMETER.items():
-        for each in deployment.of(kind):
-            if each.get(f"properties.{path}") != "Disabled":
-                yield Finding(each.at, f"{each.name} stays open though it is to be locked")
+        for scenario, each in project.each(kind):
+            found, is_locked = each.get(f"properties.{path}"), scenario is deployment
+            if found != ("Disabled" if is_locked else "Enabled"):
+                yield Finding(each.at, f"{each.name}: {path} is {found!r}, locked: {is_locked}")
     for each in deployment.of("Microsoft.Network/networkSecurityGroups"):
         rules = each.get("properties.securityRules", [])
         outward = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Network
+from itertools import pairwise
 from typing import Any
 
 from relay.clouds import PUBLIC
@@ -75,6 +77,9 @@ def endpoint_names(project: Project) -> Iterator[Finding]:
     for deployment, each in project.each(ENDPOINT):
         zones = {zone.rpartition("/")[2] for zone in _zones_of(deployment, each)}
         wanted: set[str] = set()
+        links = each.get("properties.privateLinkServiceConnections", [])
+        if not all(link.get("name") for link in links):
+            yield Finding(each.at, f"{each.name} has a connection without a name")
         for target, group in _leads_to(each):
             known = GROUPS.get(_kind_of(target), {})
             if group not in known:
@@ -172,6 +177,30 @@ def monitor_scope(project: Project) -> Iterator[Finding]:
             for each in deployment.of(kind):
                 if each.id not in inside:
                     yield Finding(each.at, f"{each.name} is in no private link scope")
+        members = deployment.of("Microsoft.Insights/privateLinkScopes/scopedResources")
+        for first, second in pairwise(members):
+            if not deployment.waits_for(second, first):
+                yield Finding(second.at, "a scope takes one member at a time")
+
+
+@policy("Subnets lie in their network, apart from each other, and are large enough")
+def addresses(project: Project) -> Iterator[Finding]:
+    for deployment, network in project.each("Microsoft.Network/virtualNetworks"):
+        spaces = network.get("properties.addressSpace.addressPrefixes", [])
+        taken: list[IPv4Network] = []
+        for where, subnet in _subnets(deployment).items():
+            addresses_of = IPv4Network(subnet.get("addressPrefix", "0.0.0.0/32"))
+            if not any(addresses_of.subnet_of(IPv4Network(space)) for space in spaces):
+                yield Finding(network.at, f"{where.rpartition('/')[2]} lies outside")
+            if any(addresses_of.overlaps(other) for other in taken):
+                yield Finding(network.at, f"{where.rpartition('/')[2]} overlaps another")
+            if addresses_of.prefixlen > _SMALLEST:
+                yield Finding(network.at, f"{where.rpartition('/')[2]} is too small")
+            taken.append(addresses_of)
+
+
+_SMALLEST = 26
+"""Flex Consumption takes /27, and recommends more for more instances."""
 
 
 @policy("The app's subnet is delegated to Microsoft.App/environments, and holds no endpoint")

@@ -38,6 +38,7 @@ PLATFORM = {
 _ALERT = {
     "kind": "LogAlert",
     "properties.enabled": "True",
+    "properties.autoMitigate": "True",
     "properties.displayName": ".+",
     "properties.severity": "[0-4]",
     "properties.evaluationFrequency": "PT(1|5|10|15|30|45)M|PT[1-6]H|P1D",
@@ -99,11 +100,38 @@ def _wrong_with(criterion: dict[str, Any], project: Project) -> Iterator[str]:
     periods = {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1}
     if criterion.get("threshold") != 0 or criterion.get("failingPeriods") != periods:
         yield "it fires at another number, or later"
+    for item in criterion.get("dimensions", []):
+        if item.get("operator") != "Include" or item.get("values") != ["*"]:
+            yield f"it leaves routes out: {item}"
     if "by route" in query and not criterion.get("dimensions"):
         yield "it does not tell routes apart"
     for column in [item["name"] for item in criterion.get("dimensions", [])] + [measured]:
         if column and not re.search(rf"\b{column}\b", query):
             yield f"its query has no {column}"
+
+
+@policy("The workbook is found beside the workspace, and whoever is to be told is told")
+def shown(project: Project) -> Iterator[Finding]:
+    for _, each in project.each("Microsoft.Insights/workbooks"):
+        told = each.get("kind"), each.get("properties.category")
+        if told != ("shared", "workbook") or not each.get("properties.displayName"):
+            yield Finding(each.at, f"nobody finds it: {told}")
+        if "/workspaces/" not in str(each.get("properties.sourceId")):
+            yield Finding(each.at, "it stands beside no workspace")
+        if each.get("properties.serializedData") != project.files[_WORKBOOK]:
+            yield Finding(each.at, f"it is not {_WORKBOOK}")
+    for _, each in project.each("Microsoft.Insights/actionGroups"):
+        short = str(each.get("properties.groupShortName"))
+        if each.get("properties.enabled") is not True or not 1 <= len(short) <= _SHORT:
+            yield Finding(each.at, f"{each.name} is off, or its short name is {short!r}")
+        for receiver in each.get("properties.emailReceivers", [{}]):
+            if receiver.get("useCommonAlertSchema") is not True:
+                yield Finding(each.at, "its mails come in several forms")
+
+
+_WORKBOOK = "infra/monitoring/workbook.json"
+_SHORT = 12
+"""Characters that an action group's short name may have."""
 
 
 @policy("Every query parses, and asks for columns that its tables have")
