@@ -243,7 +243,7 @@ OF_THE_SCOPE = {
     "tenantResourceId": (2, None),
     "utcNow": (0, 1),
 }
-"""Functions that ask where they stand; `evaluation` answers them."""
+"""Functions that ask where they stand; `asking` answers them."""
 
 ONLY_IN_DEFAULTS = {"newGuid", "utcNow"}
 

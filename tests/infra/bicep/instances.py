@@ -49,18 +49,18 @@ class ScopeOf:
     run: Run
 
     def member(self, name: str, at: Place, *, safe: bool) -> Any:
-        parts_of_it = self.id.split("/")
-        known = {
+        steps = self.id.split("/")
+        told = {
             "id": self.id,
-            "name": parts_of_it[-1],
+            "name": steps[-1],
             "location": LOCATION,
-            "subscriptionId": parts_of_it[2],
+            "subscriptionId": steps[2],
             "tenantId": TENANT,
             "displayName": "a subscription",
             "tags": {},
         }
-        if name in known:
-            return known[name]
+        if name in told:
+            return told[name]
         return None if safe else self.run.note(at, f"a scope has no {name}")
 
 
