@@ -88,7 +88,10 @@ def as_document() -> str:
     sabotages = "\n".join(
         f"| {each.what} | `{each.file}` | `{each.policy}` |" for each in SABOTAGES
     )
-    packages = ", ".join(f"{name} {version}" for name, version in shapes.PACKAGES.items())
+    packages = ", ".join(
+        f"{name.removeprefix('azure-mgmt-')} {version}"
+        for name, version in shapes.PACKAGES.items()
+    )
     return _PAGE.format(
         policies=policies, sabotages=sabotages, packages=packages, count=len(SABOTAGES)
     )

@@ -35,6 +35,7 @@ PLATFORM = {
 }
 """Metrics of Azure's own services, from their pages on monitoring data."""
 
+_ROUTES = ("route", "Include", ["*"])
 _ALERT = {
     "kind": "LogAlert",
     "properties.enabled": "True",
@@ -101,11 +102,11 @@ def _wrong_with(criterion: dict[str, Any], project: Project) -> Iterator[str]:
     if criterion.get("threshold") != 0 or criterion.get("failingPeriods") != periods:
         yield "it fires at another number, or later"
     for item in criterion.get("dimensions", []):
-        if item.get("operator") != "Include" or item.get("values") != ["*"]:
+        if (item.get("name"), item.get("operator"), item.get("values")) != _ROUTES:
             yield f"it leaves routes out: {item}"
     if "by route" in query and not criterion.get("dimensions"):
         yield "it does not tell routes apart"
-    for column in [item["name"] for item in criterion.get("dimensions", [])] + [measured]:
+    for column in [item.get("name") for item in criterion.get("dimensions", [])] + [measured]:
         if column and not re.search(rf"\b{column}\b", query):
             yield f"its query has no {column}"
 
