@@ -16,6 +16,10 @@ TABLES = {
         "(TimeGenerated:datetime, Message:string, SeverityLevel:int, Properties:dynamic,"
         " OperationId:string, AppRoleName:string, AppRoleInstance:string)"
     ),
+    "AppEvents": (
+        "(TimeGenerated:datetime, Name:string, Properties:dynamic, OperationId:string,"
+        " AppRoleName:string, AppRoleInstance:string)"
+    ),
     "ADTEventRoutesOperation": (
         "(TimeGenerated:datetime, EndpointName:string, OperationName:string,"
         " ResultType:string, ResultSignature:string, ResultDescription:string, Level:string)"

@@ -35,7 +35,6 @@ PLATFORM = {
 }
 """Metrics of Azure's own services, from their pages on monitoring data."""
 
-_ROUTES = ("route", "Include", ["*"])
 _ALERT = {
     "kind": "LogAlert",
     "properties.enabled": "True",
@@ -102,10 +101,10 @@ def _wrong_with(criterion: dict[str, Any], project: Project) -> Iterator[str]:
     if criterion.get("threshold") != 0 or criterion.get("failingPeriods") != periods:
         yield "it fires at another number, or later"
     for item in criterion.get("dimensions", []):
-        if (item.get("name"), item.get("operator"), item.get("values")) != _ROUTES:
-            yield f"it leaves routes out: {item}"
-    if "by route" in query and not criterion.get("dimensions"):
-        yield "it does not tell routes apart"
+        if (item.get("operator"), item.get("values")) != ("Include", ["*"]):
+            yield f"it leaves some out: {item}"
+    if re.search(r"by (route|place)\b", query) and not criterion.get("dimensions"):
+        yield "it does not tell them apart"
     for column in [item.get("name") for item in criterion.get("dimensions", [])] + [measured]:
         if column and not re.search(rf"\b{column}\b", query):
             yield f"its query has no {column}"
