@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from datetime import UTC, datetime
-from functools import partial, wraps
+from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,15 +20,6 @@ from relay.health import Health
 from relay.identity import Identity
 from relay.needs import Act, needs_of
 from relay.observer import Delivered, tell_all
-from relay.operations.access import Authenticator
-from relay.operations.answers import Answer
-from relay.operations.examination import Examination
-from relay.operations.knocking import knock
-from relay.operations.operating import Parts
-from relay.operations.page import page
-from relay.operations.route_report import report
-from relay.operations.surface import Surface
-from relay.operations.webhook import Webhook
 from relay.outcomes import Outcomes
 from relay.rates import Rates
 from relay.redaction import redacted, tells_a_secret
@@ -48,8 +39,12 @@ if TYPE_CHECKING:
 
     from relay.event import Event
     from relay.ingress import Arrival
+    from relay.needs import Need
     from relay.observer import Observer
-    from relay.operations.webhook import Request
+    from relay.operations.answers import Answer
+    from relay.operations.operating import Parts
+    from relay.operations.surface import Surface
+    from relay.operations.webhook import Request, Webhook
     from relay.outcomes import Result
     from relay.routing import Destination, Route
     from relay.sending import Sink
@@ -71,7 +66,6 @@ class Relay:
         settings: the same as was given.
         health: how each route fares.
         by_hand: what an operator may do with dead letters.
-        surface: what may be called besides its triggers.
     """
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
@@ -80,7 +74,7 @@ class Relay:
         servers = {name: each.namespace for name, each in settings.connections.items()}
         self._pipeline = telemetry.build(settings.telemetry, settings.ca_file)
         self._telemetry = Telemetry(self._pipeline, servers, _now, settings.name)
-        for warning in settings.warnings:
+        for warning in (*settings.warnings, *sinks.warnings(settings)):
             self._telemetry.setting_warning(warning)
         names = [route.name for route in settings.routes]
         knocks = self._knocks()
@@ -115,11 +109,24 @@ class Relay:
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
         )
-        self.surface = Surface(settings, self._identity, observe, self._parts())
+        if settings.api or settings.twins or settings.service_tags:
+            self.surface  # noqa: B018 - what is wrong with its settings stops the start
         self._webhook = self._build_webhook(observe)
+
+    # What people call is imported where the settings open it: an app that only forwards events
+    # starts in half the time without.
+
+    @cached_property
+    def surface(self) -> Surface:
+        """What may be called besides its triggers."""
+        from relay.operations.surface import Surface
+
+        return Surface(self.settings, self._identity, self._observe, self._parts())
 
     def _parts(self) -> Parts:
         """Return what operators are shown and may do over HTTP."""
+        from relay.operations.operating import Parts
+
         return Parts(
             self.settings.routes,
             self.by_hand,
@@ -131,21 +138,30 @@ class Relay:
 
     async def _examine(self) -> dict[str, Any]:
         """Run the doctor, with identities of its own."""
+        from relay.operations.examination import Examination
+
         return (await Examination(self.settings).run()).as_json()
 
     def _knocks(self) -> dict[str, Knock]:
         """Return how to try each ingress that the host reads for this relay."""
-        ca_file = self.settings.ca_file
         return {
-            need.subject: partial(knock, need, self._identity(need.identity), ca_file)
+            need.subject: partial(self._knock, need)
             for need in needs_of(self.settings)
             if need.act is Act.LISTEN
         }
+
+    async def _knock(self, need: Need) -> None:
+        from relay.operations.knocking import knock
+
+        await knock(need, self._identity(need.identity), self.settings.ca_file)
 
     def _build_webhook(self, observe: Observer) -> Webhook | None:
         http = self.settings.ways_in.http
         if http is None:
             return None
+        from relay.operations.access import Authenticator
+        from relay.operations.webhook import Webhook
+
         authenticator = Authenticator(http.access, ca_file=self.settings.ca_file)
         source = self.settings.event_grid_source
         gate = self.surface.gate
@@ -162,7 +178,8 @@ class Relay:
     def _sink(self, route: Route) -> Sink:
         connection = self.settings.connections[route.destination.connection]
         identity = self._identity(connection.identity)
-        return InTurn(sinks.build(route, connection, identity, self.settings.ca_file))
+        ca_file, shortcuts = self.settings.ca_file, self.settings.shortcuts
+        return InTurn(sinks.build(route, connection, identity, ca_file, shortcuts=shortcuts))
 
     def _blobs(self, container: Container) -> Blobs:
         identity = self._identity(container.identity)
@@ -284,6 +301,8 @@ class Relay:
         What waits in Blob is counted anew in the background, for whoever asks again, and each
         ingress is tried.
         """
+        from relay.operations.route_report import report
+
         self._survey.look_soon()
         servers = {name: each.namespace for name, each in self.settings.connections.items()}
         return report(
@@ -305,7 +324,8 @@ class Relay:
         await self._dead_letters.close()
         for letters in self._twins:
             await letters.close()
-        await self.surface.close()
+        if "surface" in vars(self):
+            await self.surface.close()
         await self._pipeline.close()
         for identity in self._identities.values():
             await identity.close()
@@ -364,6 +384,9 @@ def answered[**Arguments, Result](
 
 
 def _page() -> Answer:
+    from relay.operations.answers import Answer
+    from relay.operations.page import page
+
     body, headers = page()
     return Answer(200, headers, body)
 

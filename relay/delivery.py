@@ -19,8 +19,8 @@ from relay.event import Event
 from relay.failures import DeliveryError, Reason
 from relay.ingress import Malformed, Order
 from relay.lanes import Lane, Lanes
+from relay.matching import Matcher
 from relay.observer import DeadLettered, MalformedKept, Unrouted
-from relay.routing import match
 from relay.sending import Failure
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Delivery:
         budget: float = LONGEST,
     ) -> None:
         self._routes = routes
+        self._wanting = Matcher(routes)
         self._sender = sender
         self._dead_letters = dead_letters
         self._redrive = redrive
@@ -101,7 +102,7 @@ class Delivery:
         lanes = _by_lane(arrivals)
         for lane in lanes:
             self._doubt(lane[0])
-        batch = assign(self._routes, arrivals)
+        batch = assign(self._wanting, arrivals)
         if batch.unrouted:
             self._observe(Unrouted(batch.unrouted))
         try:
@@ -123,7 +124,8 @@ class Delivery:
             + [
                 self._settle_lane(route, wanted, until)
                 for route in self._routes
-                for wanted in _by_lane(batch.wanted.get(route.name, []))
+                if route.name in batch.wanted
+                for wanted in _by_lane(batch.wanted[route.name])
             ]
         )
 
@@ -334,8 +336,8 @@ class Batch:
     unrouted: int
 
 
-def assign(routes: Sequence[Route], arrivals: Iterable[Arrival]) -> Batch:
-    """Give each arrival to every route that wants it."""
+def assign(wanting: Callable[[Event], list[Route]], arrivals: Iterable[Arrival]) -> Batch:
+    """Give each arrival to every route that wants it, as `wanting` says."""
     wanted: dict[str, list[Arrival]] = {}
     malformed: list[Arrival] = []
     unrouted = 0
@@ -343,9 +345,9 @@ def assign(routes: Sequence[Route], arrivals: Iterable[Arrival]) -> Batch:
         if not isinstance(arrival.content, Event):
             malformed.append(arrival)
             continue
-        wanting = match(routes, arrival.content)
-        unrouted += not wanting
-        for route in wanting:
+        routes = wanting(arrival.content)
+        unrouted += not routes
+        for route in routes:
             wanted.setdefault(route.name, []).append(arrival)
     return Batch(wanted, malformed, unrouted)
 

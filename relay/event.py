@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 type AttributeValue = str | int | bool
 """What the CloudEvents type system leaves after transport: text, integer or boolean."""
@@ -30,6 +30,7 @@ class Event:
 
     attributes: Mapping[str, AttributeValue]
     data: bytes = b""
+    _written: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Seal the attributes: an event is shared by every route that wants it."""
@@ -37,7 +38,20 @@ class Event:
 
     def text(self, name: str) -> str:
         """Return an attribute as text, `""` when it is absent."""
-        return str(self.attributes.get(name, ""))
+        value = self.attributes.get(name, "")
+        return value if isinstance(value, str) else str(value)
+
+    def written(self, write: Callable[[Event], bytes]) -> bytes:
+        """Return how its attributes are written on the wire, alike for all its destinations.
+
+        Args:
+            write: writes them, at the first call; always the same function.
+        """
+        try:
+            return self._written
+        except AttributeError:
+            object.__setattr__(self, "_written", write(self))
+            return self._written
 
     @property
     def id(self) -> str:

@@ -74,6 +74,8 @@ class Outcomes:
 
     def __call__(self, fact: Fact) -> None:
         """Hear a fact."""
+        if not self._followed:
+            return
         match fact:
             case Delivered(route, arrivals):
                 for arrival in arrivals:

@@ -16,16 +16,16 @@ Azure/amqpnetlite#120 and Azure/azure-service-bus#103
 from __future__ import annotations
 
 import re
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from azure.core import exceptions as core
-from azure.eventhub import exceptions as eventhub
-from azure.identity import AuthenticationRequiredError, CredentialUnavailableError
-from azure.servicebus import exceptions as servicebus
-from azure.storage.blob import PartialBatchErrorException
 
 from relay.causes import Cause, Service, recognise
 from relay.failures import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TEXTS: Final = (
     ("code: renewtoken", Reason.UNAVAILABLE),  # a link outlived its token; a new one will do
@@ -91,68 +91,79 @@ STATUSES: Final = {
 }
 """By HTTP status, where the code tells nothing; what else is 5xx is `unavailable`."""
 
-CLASSES: Final[dict[type[BaseException], Reason]] = {
-    eventhub.AuthenticationError: Reason.UNAUTHENTICATED,
-    eventhub.ClientClosedError: Reason.UNAVAILABLE,
-    eventhub.ConnectError: Reason.UNAVAILABLE,
-    eventhub.ConnectionLostError: Reason.UNAVAILABLE,
-    eventhub.EventDataError: Reason.REJECTED,
-    eventhub.EventDataSendError: Reason.UNKNOWN,
-    eventhub.OperationTimeoutError: Reason.TIMEOUT,
-    eventhub.OwnershipLostError: Reason.UNKNOWN,
-    eventhub.EventHubError: Reason.UNKNOWN,
-    servicebus.ServiceBusAuthenticationError: Reason.UNAUTHENTICATED,
-    servicebus.ServiceBusAuthorizationError: Reason.FORBIDDEN,
-    servicebus.ServiceBusConnectionError: Reason.UNAVAILABLE,
-    servicebus.ServiceBusCommunicationError: Reason.UNAVAILABLE,
-    servicebus.OperationTimeoutError: Reason.TIMEOUT,
-    servicebus.MessageSizeExceededError: Reason.TOO_LARGE,
-    servicebus.MessagingEntityNotFoundError: Reason.NOT_FOUND,
-    servicebus.MessagingEntityDisabledError: Reason.DISABLED,
-    servicebus.ServiceBusServerBusyError: Reason.THROTTLED,
-    servicebus.ServiceBusQuotaExceededError: Reason.QUOTA_EXCEEDED,
-    servicebus.MessagingEntityAlreadyExistsError: Reason.UNKNOWN,
-    servicebus.MessageAlreadySettled: Reason.UNKNOWN,
-    servicebus.MessageLockLostError: Reason.UNKNOWN,
-    servicebus.MessageNotFoundError: Reason.UNKNOWN,
-    servicebus.SessionCannotBeLockedError: Reason.UNKNOWN,
-    servicebus.SessionLockLostError: Reason.UNKNOWN,
-    servicebus.AutoLockRenewFailed: Reason.UNKNOWN,
-    servicebus.AutoLockRenewTimeout: Reason.UNKNOWN,
-    servicebus.ServiceBusError: Reason.UNKNOWN,
-    CredentialUnavailableError: Reason.UNAUTHENTICATED,
-    AuthenticationRequiredError: Reason.UNAUTHENTICATED,
-    PartialBatchErrorException: Reason.UNKNOWN,
-    core.ClientAuthenticationError: Reason.UNAUTHENTICATED,
-    core.ResourceNotFoundError: Reason.NOT_FOUND,
-    core.ResourceExistsError: Reason.UNAVAILABLE,
-    core.ResourceModifiedError: Reason.UNAVAILABLE,
-    core.ResourceNotModifiedError: Reason.UNAVAILABLE,
-    core.ServiceRequestTimeoutError: Reason.TIMEOUT,
-    core.ServiceResponseTimeoutError: Reason.TIMEOUT,
-    core.ServiceRequestError: Reason.UNAVAILABLE,
-    core.ServiceResponseError: Reason.UNAVAILABLE,
-    core.IncompleteReadError: Reason.UNAVAILABLE,
-    core.TooManyRedirectsError: Reason.UNAVAILABLE,
-    core.DecodeError: Reason.UNAVAILABLE,
-    core.DeserializationError: Reason.UNKNOWN,
-    core.SerializationError: Reason.REJECTED,
-    core.ODataV4Error: Reason.UNAVAILABLE,
-    core.StreamConsumedError: Reason.UNKNOWN,
-    core.StreamClosedError: Reason.UNKNOWN,
-    core.ResponseNotReadError: Reason.UNKNOWN,
-    core.HttpResponseError: Reason.UNAVAILABLE,
-    core.AzureError: Reason.UNAVAILABLE,
-    TimeoutError: Reason.TIMEOUT,
-    OSError: Reason.UNAVAILABLE,
-}
-"""By class, where nothing else tells; the nearest ancestor counts."""
-
 _MAY_PASS: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses of an identity endpoint in trouble; any other says that the identity is."""
 _STATED: Final = re.compile(r"Error condition: ([\w:.-]*\w)")
 _CBS_NOT_FOUND: Final = re.compile(r"Status code: 404")
 _ASKED_TO_WAIT: Final = re.compile(r"[Pp]lease wait (\d{1,3}) seconds")
+
+
+@cache
+def classes() -> Mapping[type[BaseException], Reason]:
+    """Return reasons by class, where nothing else tells; the nearest ancestor counts.
+
+    An app that meets no error imports no SDK for their sake.
+    """
+    from azure.eventhub import exceptions as eventhub
+    from azure.identity import AuthenticationRequiredError, CredentialUnavailableError
+    from azure.servicebus import exceptions as servicebus
+    from azure.storage.blob import PartialBatchErrorException
+
+    return {
+        eventhub.AuthenticationError: Reason.UNAUTHENTICATED,
+        eventhub.ClientClosedError: Reason.UNAVAILABLE,
+        eventhub.ConnectError: Reason.UNAVAILABLE,
+        eventhub.ConnectionLostError: Reason.UNAVAILABLE,
+        eventhub.EventDataError: Reason.REJECTED,
+        eventhub.EventDataSendError: Reason.UNKNOWN,
+        eventhub.OperationTimeoutError: Reason.TIMEOUT,
+        eventhub.OwnershipLostError: Reason.UNKNOWN,
+        eventhub.EventHubError: Reason.UNKNOWN,
+        servicebus.ServiceBusAuthenticationError: Reason.UNAUTHENTICATED,
+        servicebus.ServiceBusAuthorizationError: Reason.FORBIDDEN,
+        servicebus.ServiceBusConnectionError: Reason.UNAVAILABLE,
+        servicebus.ServiceBusCommunicationError: Reason.UNAVAILABLE,
+        servicebus.OperationTimeoutError: Reason.TIMEOUT,
+        servicebus.MessageSizeExceededError: Reason.TOO_LARGE,
+        servicebus.MessagingEntityNotFoundError: Reason.NOT_FOUND,
+        servicebus.MessagingEntityDisabledError: Reason.DISABLED,
+        servicebus.ServiceBusServerBusyError: Reason.THROTTLED,
+        servicebus.ServiceBusQuotaExceededError: Reason.QUOTA_EXCEEDED,
+        servicebus.MessagingEntityAlreadyExistsError: Reason.UNKNOWN,
+        servicebus.MessageAlreadySettled: Reason.UNKNOWN,
+        servicebus.MessageLockLostError: Reason.UNKNOWN,
+        servicebus.MessageNotFoundError: Reason.UNKNOWN,
+        servicebus.SessionCannotBeLockedError: Reason.UNKNOWN,
+        servicebus.SessionLockLostError: Reason.UNKNOWN,
+        servicebus.AutoLockRenewFailed: Reason.UNKNOWN,
+        servicebus.AutoLockRenewTimeout: Reason.UNKNOWN,
+        servicebus.ServiceBusError: Reason.UNKNOWN,
+        CredentialUnavailableError: Reason.UNAUTHENTICATED,
+        AuthenticationRequiredError: Reason.UNAUTHENTICATED,
+        PartialBatchErrorException: Reason.UNKNOWN,
+        core.ClientAuthenticationError: Reason.UNAUTHENTICATED,
+        core.ResourceNotFoundError: Reason.NOT_FOUND,
+        core.ResourceExistsError: Reason.UNAVAILABLE,
+        core.ResourceModifiedError: Reason.UNAVAILABLE,
+        core.ResourceNotModifiedError: Reason.UNAVAILABLE,
+        core.ServiceRequestTimeoutError: Reason.TIMEOUT,
+        core.ServiceResponseTimeoutError: Reason.TIMEOUT,
+        core.ServiceRequestError: Reason.UNAVAILABLE,
+        core.ServiceResponseError: Reason.UNAVAILABLE,
+        core.IncompleteReadError: Reason.UNAVAILABLE,
+        core.TooManyRedirectsError: Reason.UNAVAILABLE,
+        core.DecodeError: Reason.UNAVAILABLE,
+        core.DeserializationError: Reason.UNKNOWN,
+        core.SerializationError: Reason.REJECTED,
+        core.ODataV4Error: Reason.UNAVAILABLE,
+        core.StreamConsumedError: Reason.UNKNOWN,
+        core.StreamClosedError: Reason.UNKNOWN,
+        core.ResponseNotReadError: Reason.UNKNOWN,
+        core.HttpResponseError: Reason.UNAVAILABLE,
+        core.AzureError: Reason.UNAVAILABLE,
+        TimeoutError: Reason.TIMEOUT,
+        OSError: Reason.UNAVAILABLE,
+    }
 
 
 def reason_of(error: BaseException) -> Reason:
@@ -176,7 +187,7 @@ def _http_reason(error: core.HttpResponseError) -> Reason:
 
 
 def _class_reason(error: BaseException) -> Reason:
-    known = (CLASSES[ancestor] for ancestor in type(error).__mro__ if ancestor in CLASSES)
+    known = (classes()[each] for each in type(error).__mro__ if each in classes())
     return next(known, Reason.UNKNOWN)
 
 
@@ -197,8 +208,9 @@ def code_of(error: core.HttpResponseError) -> str:
 
 def condition_of(error: BaseException) -> str:
     """Return the last part of the AMQP condition, `""` where there is none."""
-    if isinstance(error, eventhub.EventHubError):
-        return (error.error or "").rpartition(":")[2]
+    told = getattr(error, "error", None)  # the condition, with azure-eventhub
+    if isinstance(told, str):
+        return told.rpartition(":")[2]
     stated = _STATED.search(str(error))
     return stated[1].rpartition(":")[2] if stated else ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, List
 
 import azure.functions as func
 
+from relay import host_times
 from relay.app import answered
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def blueprint(relay: Relay) -> func.Blueprint:
     Where a relay has a prefix, so have its functions and its webhook's path: several fit into
     one app.
     """
+    if relay.settings.shortcuts:
+        host_times.shorten()
     functions = func.Blueprint()  # type: ignore[no-untyped-call]
     ways_in = relay.settings.ways_in
     if ways_in.event_hub is not None:

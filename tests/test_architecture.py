@@ -21,6 +21,7 @@ IMPURE = (
     "__main__",
     "app",
     "triggers",
+    "host_times",
     "sdk_errors",
     "sinks",
     "identity",
@@ -30,7 +31,7 @@ IMPURE = (
 )
 # SDKs by the rooms that may import them.
 SDK_ROOMS = {
-    "azure.functions": ("triggers.py",),
+    "azure.functions": ("triggers.py", "host_times.py"),
     "azure.eventhub": ("sinks", "sdk_errors.py"),
     "azure.servicebus": ("sinks", "sdk_errors.py"),
     "azure.storage": ("dead_letters/blobs.py", "sdk_errors.py"),

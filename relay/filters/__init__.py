@@ -9,11 +9,27 @@ itself takes and that holds back nothing they want. The language: `docs/filters.
 
 from __future__ import annotations
 
+from relay.filters.compiling import Place, reader
+from relay.filters.demands import Demands
 from relay.filters.errors import FilterError
 from relay.filters.filter import Filter, compile  # noqa: A004 - as in `re.compile`
 from relay.filters.findings import Concern, Finding
 from relay.filters.linting import lint
+from relay.filters.syntax import Scalar
 from relay.filters.view import View
 from relay.filters.widening import widened
 
-__all__ = ["Concern", "Filter", "FilterError", "Finding", "View", "compile", "lint", "widened"]
+__all__ = [
+    "Concern",
+    "Demands",
+    "Filter",
+    "FilterError",
+    "Finding",
+    "Place",
+    "Scalar",
+    "View",
+    "compile",
+    "lint",
+    "reader",
+    "widened",
+]

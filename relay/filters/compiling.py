@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 type Holds = Callable[[View], bool]
 type Read = Callable[[View], Json]
 type Test = Callable[[Json], bool]
+type Place = str | tuple[str | int, ...]
+"""An attribute by its name, or steps into the body."""
 
 TIME: Final = "time"
 """The attribute that is compared as an instant and not as text."""
@@ -121,12 +123,18 @@ def _asked(operand: Operand, test: Test) -> Holds:
     if isinstance(operand, Attribute):
         name = operand.name
         return lambda view: test(view.attributes.get(name))
-    read = _reader(operand.steps)
+    read = reader(operand.steps)
     return lambda view: test(read(view))
 
 
-def _reader(steps: Sequence[str | int]) -> Read:
-    """Return what reads a place in the body; what isn't there is `None`, as null is."""
+def reader(place: Place) -> Read:
+    """Return what reads a place; what isn't there is `None`, as null is."""
+    if isinstance(place, str):
+        return lambda view: view.attributes.get(place)
+    return _body_reader(place)
+
+
+def _body_reader(steps: Sequence[str | int]) -> Read:
 
     def read(view: View) -> Json:
         value = view.body

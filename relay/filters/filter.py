@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from relay.filters.compiling import closure
+from relay.filters.demands import demands
 from relay.filters.parsing import parse
 from relay.filters.view import View
 
 if TYPE_CHECKING:
     from relay.event import Event
     from relay.filters.compiling import Holds
+    from relay.filters.demands import Demands
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,12 @@ class Filter:
 
     Attributes:
         text: the filter as it was written.
+        demands: what an event must hold at the least.
     """
 
     text: str
     _holds: Holds = field(repr=False, compare=False)
+    demands: Demands = field(repr=False, compare=False)
 
     def __call__(self, event: Event | View) -> bool:
         """Whether the route wants the event; filters given one `View` share its body."""
@@ -36,4 +40,5 @@ def compile(text: str) -> Filter:  # noqa: A001 - as in `re.compile`
     Raises:
         FilterError: the text isn't a filter; its `str()` says where and what to write.
     """
-    return Filter(text, closure(parse(text).tree))
+    tree = parse(text).tree
+    return Filter(text, closure(tree), demands(tree))

@@ -41,14 +41,17 @@ def _refused(constant: str) -> Json:
     raise ValueError(constant)
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refused)
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_SPACES: Final = " \t\n\r"
+_decode: Final = json.JSONDecoder(parse_constant=_refused).raw_decode
 """Strict: `NaN` and `Infinity` are not JSON. Of members with one name the last counts."""
 
 
 def _parsed(data: bytes) -> Json:
     """Return the value that `data` is JSON of; `None` if it isn't JSON or nests too deep."""
     try:
-        body: Json = _DECODER.decode(data.decode("utf-8-sig"))
+        text = data.decode().removeprefix(_BYTE_ORDER_MARK).strip(_SPACES)
+        body, end = _decode(text)
     except (ValueError, RecursionError):
         return None
-    return body
+    return body if end == len(text) else None

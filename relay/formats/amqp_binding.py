@@ -8,6 +8,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/amqp-protoc
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.event import Event
@@ -30,7 +31,7 @@ type Properties = Mapping[str | bytes, object]
 
 def is_binary_mode(properties: Properties) -> bool:
     """Whether a message with these application properties is a CloudEvent in binary mode."""
-    return any(_is_attribute(name) for name in properties)
+    return any(map(_is_attribute, properties))
 
 
 def decode(properties: Properties, content_type: str | None, body: bytes) -> Event:
@@ -41,12 +42,11 @@ def decode(properties: Properties, content_type: str | None, body: bytes) -> Eve
     """
     attributes: dict[str, AttributeValue] = {}
     for written, value in properties.items():
-        if value is None or not _is_attribute(written):
+        if value is None or (name := _name(written)) is None:
             continue
-        name = _text(written)[len(PREFIX) :]
         if name in attributes or name in _DATA_NAMES:
             raise ValueError(f"the property {_text(written)!r} stands twice or is no attribute")
-        attributes[name] = _value(name, value)
+        attributes[name] = value if type(value) is str else _value(name, value)
     if content_type is not None:
         attributes[CONTENT_TYPE] = content_type
     return Event(attributes, body)
@@ -64,6 +64,12 @@ def _is_attribute(written: str | bytes) -> bool:
     if isinstance(written, bytes):
         return written.startswith(_BYTES_PREFIXES)
     return written.startswith(_PREFIXES)
+
+
+@lru_cache(maxsize=64)
+def _name(written: str | bytes) -> str | None:
+    """Return the name of the attribute that a property is; `None` if it is none."""
+    return _text(written)[len(PREFIX) :] if _is_attribute(written) else None
 
 
 def _value(name: str, value: object) -> AttributeValue:

@@ -9,7 +9,7 @@ from relay.ingress.arrivals import Arrival, Message, Order, number_of
 from relay.ingress.reading import looked_at, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from relay.ingress.arrivals import Malformed
@@ -42,7 +42,7 @@ def from_caller(
 
 def _contents(
     given: Given, number: int, received: datetime, source: str | None
-) -> Iterator[Event | Malformed]:
+) -> list[Event | Malformed]:
     body = _bytes(given)[-1]
     message = Message(LANE, number, received, body, {}, order=Order.NONE)
     if isinstance(given, Event):

@@ -48,5 +48,5 @@ def _lane(context: Mapping[str, Any]) -> str:
 
 
 def _content_type(system: Mapping[str, Any]) -> str | None:
-    value = system.get("content-type", system.get("ContentType"))
+    value = system.get("content-type") or system.get("ContentType")
     return None if value is None else shown(value)

@@ -11,7 +11,7 @@ from relay.ingress.arrivals import Message, Order, number_of
 from relay.ingress.reading import each, looked_at, many, one, placed, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from relay.event import Event
@@ -90,12 +90,12 @@ def from_http(
     telling = [f"{name}: {value}" for name, value in kept.items() if name.startswith(_TELLING)]
     number = number_of([body, *(line.encode(errors="surrogatepass") for line in telling)])
     message = Message(LANE, number, received, body, kept, order=Order.NONE)
-    return list(placed(message, _contents(message, mode, headers, source)))
+    return placed(message, _contents(message, mode, headers, source))
 
 
 def _contents(
     message: Message, mode: Mode, headers: Mapping[str, str], source: str | None
-) -> Iterator[Event | Malformed]:
+) -> list[Event | Malformed]:
     match mode:
         case Mode.BINARY:
             return whole(message, lambda: http_binding.decode(headers, message.body))

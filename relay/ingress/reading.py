@@ -15,7 +15,7 @@ from relay.formats import amqp_binding, event_grid_schema, json_format, verbatim
 from relay.ingress.arrivals import Arrival, Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from relay.event import AttributeValue
     from relay.ingress.arrivals import Message
@@ -30,7 +30,7 @@ MOST_EVENTS: Final = 20_000
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
-def read(message: Message, event_grid_source: str | None) -> Iterator[Arrival]:
+def read(message: Message, event_grid_source: str | None) -> list[Arrival]:
     """Read a message; never raises: what is wrong comes out as `Malformed`.
 
     Args:
@@ -42,20 +42,24 @@ def read(message: Message, event_grid_source: str | None) -> Iterator[Arrival]:
     return placed(message, looked_at(message, event_grid_source))
 
 
-def placed(message: Message, contents: Iterable[Event | Malformed]) -> Iterator[Arrival]:
+def placed(message: Message, contents: Iterable[Event | Malformed]) -> list[Arrival]:
     """Give what is in a message its place in the order of arrival."""
-    for part, content in enumerate(contents):
-        yield Arrival(
-            message.lane, message.sequence, part, message.enqueued, content, message.order
-        )
+    lane, sequence, order = message.lane, message.sequence, message.order
+    return [
+        Arrival(lane, sequence, part, message.enqueued, content, order)
+        for part, content in enumerate(contents)
+    ]
 
 
-def whole(message: Message, decode: Callable[[], Event]) -> Iterator[Event | Malformed]:
+def whole(message: Message, decode: Callable[[], Event]) -> list[Event | Malformed]:
     """Read a message that is one event."""
-    return each(message, lambda body: [("", body)], lambda _: decode())
+    try:
+        return [complete(decode())]
+    except ValueError as error:
+        return [_malformed(message, message.body, error)]
 
 
-def looked_at(message: Message, source: str | None) -> Iterator[Event | Malformed]:
+def looked_at(message: Message, source: str | None) -> list[Event | Malformed]:
     """Read JSON of which nobody says what it is: one object or an array, in either schema."""
     return each(message, _objects, lambda text: _from_object(text, source))
 
@@ -64,18 +68,19 @@ def each(
     message: Message,
     split: Callable[[bytes], Sequence[Written]],
     decode: Callable[[str], Event],
-) -> Iterator[Event | Malformed]:
+) -> list[Event | Malformed]:
     """Read every object in a message; one that is no event harms no other."""
     try:
         objects = split(message.body)
     except ValueError as error:
-        yield _malformed(message, message.body, error)
-        return
+        return [_malformed(message, message.body, error)]
+    found: list[Event | Malformed] = []
     for text, written in objects:
         try:
-            yield complete(decode(text))
+            found.append(complete(decode(text)))
         except ValueError as error:
-            yield _malformed(message, written, error)
+            found.append(_malformed(message, written, error))
+    return found
 
 
 def one(body: bytes) -> Sequence[Written]:
@@ -135,15 +140,26 @@ def complete(event: Event) -> Event:
     Raises:
         ValueError: naming the attributes.
     """
-    missing = [name for name in REQUIRED if not event.text(name)]
+    attributes = event.attributes
+    missing = [name for name in REQUIRED if not attributes.get(name) and not event.text(name)]
     if missing:
         raise ValueError(f"the required attributes {', '.join(missing)} are missing or empty")
     if event.text("specversion") != "1.0":
         raise ValueError(f"specversion is {event.text('specversion')!r}, not '1.0'")
-    wrong = [name for name, value in event.attributes.items() if not _is_legal(name, value)]
+    if _is_plain(attributes):
+        return event
+    wrong = [name for name, value in attributes.items() if not _is_legal(name, value)]
     if wrong:
         raise ValueError(f"the attributes {wrong} hold no legal text or a too large integer")
     return event
+
+
+def _is_plain(attributes: Mapping[str, AttributeValue]) -> bool:
+    """Whether all is ASCII text, as mostly: that is soon seen, and always legal."""
+    try:
+        return "".join(attributes).isascii() and "".join(attributes.values()).isascii()  # type: ignore[arg-type] # it says so itself
+    except TypeError:
+        return False
 
 
 def _is_legal(name: str, value: AttributeValue) -> bool:

@@ -276,6 +276,8 @@ class Settings:
         dead_letters: where dead letters go.
         event_grid_source: the `source` of events in Event Grid's schema, which has none.
         ca_file: a CA to trust instead of the public ones; the AMQP clients ask no environment.
+        shortcuts: whether faster ways past the code of others are taken, where they are known
+            to end alike.
         telemetry: where telemetry goes.
         budget: seconds for settling one batch, well within what the host grants.
         ways_in: which ways in there are.
@@ -294,6 +296,7 @@ class Settings:
     dead_letters: Container
     event_grid_source: str | None = None
     ca_file: str | None = None
+    shortcuts: bool = True
     budget: float = 120.0
     telemetry: TelemetrySettings = NO_TELEMETRY
     ways_in: WaysIn = WaysIn()

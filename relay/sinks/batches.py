@@ -16,13 +16,16 @@ def fill[Message](
     add: Callable[[Message], object],
     write: Callable[[Event], Message],
     events: Sequence[Event],
+    *,
+    held: int = 0,
 ) -> int:
-    """Add events until the batch is full; return how many it took, at least one.
+    """Add events until the batch is full; return how many it took; an empty one takes one.
 
     Args:
         add: adds one message; raises `ValueError` if that would exceed the batch's size.
         write: makes a message of an event.
         events: in order.
+        held: how many events it holds already.
 
     Raises:
         DeliveryError: the first event does not fit into an empty batch (`too_large`), or can't
@@ -32,7 +35,7 @@ def fill[Message](
         try:
             _put(add, write, event)
         except DeliveryError:
-            if count:
+            if count or held:
                 return count
             raise
     return len(events)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from azure.eventhub import EventData, TransportType
+from azure.eventhub import EventData, EventDataBatch, TransportType, __version__
 from azure.eventhub.aio import EventHubProducerClient
 from azure.eventhub.exceptions import EventHubError
 
@@ -18,20 +19,26 @@ from relay.sdk_errors import reason_of
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
+from relay.sinks.direct import adding, is_alike
+from relay.sinks.encoding import encoded, placed_by
 from relay.sinks.errors import translated
 from relay.sinks.key_hash import partition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from azure.eventhub import EventDataBatch
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from relay.event import Event
     from relay.identity import Identity
     from relay.routing import Route
     from relay.settings import Connection
 
+    type Fill = Callable[[EventDataBatch, str, Sequence[Event]], int]
+    """Fills a batch that the service places by a key, or by none; says how many it took."""
 
+VERSION: Final = __version__
+"""Of azure-eventhub."""
+_KNOWN: Final = "5.15."
+"""The versions of azure-eventhub that are known to send what a batch holds."""
 _KEEP_ALIVE: Final = 30
 """Seconds between signs of life: the service closes a connection that was silent for 240."""
 _MAY_NOT_READ: Final = frozenset({Reason.FORBIDDEN, Reason.UNAUTHENTICATED})
@@ -52,16 +59,23 @@ class EventHubSink:
         connection: the hub's namespace.
         identity: who sends.
         ca_file: a CA to trust instead of the public ones.
+        fill_batch: fills a batch; by default as the SDK does it.
     """
 
     def __init__(
-        self, route: Route, connection: Connection, identity: Identity, ca_file: str | None
+        self,
+        route: Route,
+        connection: Connection,
+        identity: Identity,
+        ca_file: str | None,
+        fill_batch: Fill | None = None,
     ) -> None:
         self._hub = route.destination.entity
         self._ordered = route.ordered
         self._connection = connection
         self._identity = identity
         self._ca_file = ca_file
+        self._fill_batch = fill_batch or fill_publicly
         self._client: EventHubProducerClient | None = None
         self._aside = Aside()
         self._partitions: tuple[str, ...] = ()
@@ -113,7 +127,7 @@ class EventHubSink:
                 await self._identity.check(self._resource.audience)
                 async with self._call() as producer:
                     batch = await producer.create_batch(**_placed(stream))
-                count = fill(batch.add, message, events[accepted:])
+                count = self._fill_batch(batch, _key_of(stream), events[accepted:])
             with translated(self._resource, self._identity, accepted=accepted, suspects=count):
                 await self._send_batch(stream, batch)
             accepted += count
@@ -185,8 +199,40 @@ _TRANSPORT: Final = {
 def _placed(stream: str) -> dict[str, Any]:
     """Return how a batch is told where it belongs; nowhere in particular leaves it open."""
     if stream.startswith(_BY_KEY):
-        return {"partition_key": stream.removeprefix(_BY_KEY)}
+        return {"partition_key": _key_of(stream)}
     return {"partition_id": stream} if stream else {}
+
+
+def _key_of(stream: str) -> str:
+    """Return the partition key by which the service places a stream; `""` if by none."""
+    return stream.removeprefix(_BY_KEY) if stream.startswith(_BY_KEY) else ""
+
+
+def fill_publicly(batch: EventDataBatch, key: str, events: Sequence[Event]) -> int:  # noqa: ARG001 - the batch has it
+    """Fill a batch in the SDK's own way; return how many events it took, see `fill`."""
+    return fill(batch.add, message, events)
+
+
+def fill_directly(batch: EventDataBatch, key: str, events: Sequence[Event]) -> int:
+    """Do the same with ready bytes."""
+    if not key:
+        return fill(adding(batch), encoded, events)
+    before = placed_by(key)
+    return fill(adding(batch), lambda event: before + encoded(event), events)
+
+
+@cache
+def is_known() -> bool:
+    """Whether the SDK is one whose batches may be filled directly."""
+    return VERSION.startswith(_KNOWN) and all(
+        is_alike(
+            partial(EventDataBatch, partition_key=key or None),
+            fill_publicly,
+            fill_directly,
+            key,
+        )
+        for key in ("", "pump-17")
+    )
 
 
 def message(event: Event) -> EventData:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from enum import IntEnum
+from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from azure.servicebus import ServiceBusMessage, TransportType
+from azure.servicebus import (
+    ServiceBusMessage,
+    ServiceBusMessageBatch,
+    TransportType,
+    __version__,
+)
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
 
@@ -18,12 +24,13 @@ from relay.routing import Kind, fitting, key
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
+from relay.sinks.direct import adding, is_alike
+from relay.sinks.encoding import encoded
 from relay.sinks.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from azure.servicebus import ServiceBusMessageBatch
     from azure.servicebus.aio import ServiceBusSender
 
     from relay.event import Event
@@ -31,7 +38,13 @@ if TYPE_CHECKING:
     from relay.routing import Destination
     from relay.settings import Connection
 
+    type Fill = Callable[[ServiceBusMessageBatch, bool, Sequence[Event]], int]
+    """Fills a batch, with sessions or without; says how many events it took."""
 
+VERSION: Final = __version__
+"""Of azure-servicebus."""
+_KNOWN: Final = "7.15."
+"""The versions of azure-servicebus that are known to send what a batch holds."""
 _FRESH: Final = 180.0
 """Seconds for which an idle link is trusted; the service closes silent ones after 240."""
 
@@ -60,6 +73,7 @@ class ServiceBusSink:
         connection: its namespace.
         identity: who sends.
         ca_file: a CA to trust instead of the public ones.
+        fill_batch: fills a batch; by default as the SDK does it.
     """
 
     def __init__(
@@ -68,11 +82,13 @@ class ServiceBusSink:
         connection: Connection,
         identity: Identity,
         ca_file: str | None,
+        fill_batch: Fill | None = None,
     ) -> None:
         self._destination = destination
         self._connection = connection
         self._identity = identity
         self._ca_file = ca_file
+        self._fill_batch = fill_batch or fill_publicly
         self._client: ServiceBusClient | None = None
         self._sender: ServiceBusSender | None = None
         self._used = 0.0
@@ -124,7 +140,7 @@ class ServiceBusSink:
                 async with self._call() as sender:
                     batch = await sender.create_message_batch()
                 some = self._some(events[accepted:])
-                count = fill(batch.add_message, self._message, some)
+                count = self._fill_batch(batch, self._destination.session, some)
             with translated(self._resource, self._identity, accepted=accepted, suspects=count):
                 is_alone = self._together is _Together.NOTHING
                 if await self._is_taken(self._message(some[0]) if is_alone else batch):
@@ -197,4 +213,38 @@ def message(event: Event, *, session: bool) -> ServiceBusMessage:
         content_type=event.text(amqp_binding.CONTENT_TYPE) or None,
         message_id=fitting(event.id),
         session_id=key(event) if session else None,
+    )
+
+
+def fill_publicly(
+    batch: ServiceBusMessageBatch,
+    session: bool,  # noqa: FBT001 - of a `Fill`
+    events: Sequence[Event],
+) -> int:
+    """Fill a batch in the SDK's own way; return how many events it took, see `fill`."""
+    return fill(batch.add_message, lambda event: message(event, session=session), events)
+
+
+def fill_directly(
+    batch: ServiceBusMessageBatch,
+    session: bool,  # noqa: FBT001 - of a `Fill`
+    events: Sequence[Event],
+) -> int:
+    """Do the same with ready bytes; the first marks the batch, which the SDK sees to."""
+    first, rest = events[:1], events[1:]
+    fill_publicly(batch, session, first)
+    add, write = adding(batch), _encoded_in_session if session else encoded
+    return len(first) + fill(add, write, rest, held=len(first))
+
+
+def _encoded_in_session(event: Event) -> bytes:
+    return encoded(event, key(event))
+
+
+@cache
+def is_known() -> bool:
+    """Whether the SDK is one whose batches may be filled directly."""
+    return VERSION.startswith(_KNOWN) and all(
+        is_alike(ServiceBusMessageBatch, fill_publicly, fill_directly, session)
+        for session in (False, True)
     )

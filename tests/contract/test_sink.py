@@ -73,6 +73,7 @@ def real(
     transport: Transport = Transport.AMQP,
     *,
     ordered: bool = True,
+    shortcuts: bool = True,
 ) -> Opened:
     """Return what opens a sink to one of the plant's destinations."""
 
@@ -86,7 +87,10 @@ def real(
             stack.push_async_callback(identity.close)
             route = Route("a-route", compile_filter("true"), destination, ordered)
             connection = Connection("ANY", place.address, "", transport, place.resource_id)
-            sink = InTurn(sinks.build(route, connection, identity, str(azure.tls.ca_file)))
+            ca_file = str(azure.tls.ca_file)
+            sink = InTurn(
+                sinks.build(route, connection, identity, ca_file, shortcuts=shortcuts)
+            )
             stack.push_async_callback(sink.close)
             access = azure.access("auditor")
             auditor = managed_identity(access["IDENTITY_ENDPOINT"], access["IDENTITY_HEADER"])
@@ -128,7 +132,11 @@ KINDS: dict[str, Opened] = {
     "memory": memory,
     "hub": real("analytics", HUB),
     "queue": real("operations", Destination("ANY", Kind.QUEUE, "alarms", session=True)),
-    "topic": real("operations", Destination("ANY", Kind.TOPIC, "lifecycle", session=True)),
+    "topic": real(
+        "operations",
+        Destination("ANY", Kind.TOPIC, "lifecycle", session=True),
+        shortcuts=False,
+    ),
 }
 
 
@@ -332,7 +340,7 @@ async def test_amqp_travels_over_web_sockets_too(
     try:
         async with (
             a_lab(tmp_path_factory, websocket_port=HTTPS) as lab,
-            real("analytics", HUB, Transport.WEB_SOCKETS)(lab) as bench,
+            real("analytics", HUB, Transport.WEB_SOCKETS, shortcuts=False)(lab) as bench,
         ):
             await deliver(bench.sink, "through-443")
 

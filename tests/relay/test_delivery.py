@@ -10,6 +10,7 @@ from relay.dead_letters import MALFORMED_ROUTE, Fate, blob_name
 from relay.delivery import LONGEST, UnsettledError, assign
 from relay.failures import Reason
 from relay.ingress import Malformed
+from relay.matching import Matcher
 from relay.observer import DeadLettered, MalformedKept, Unreadable, Unrouted
 from tests.fakes import (
     MemorySink,
@@ -330,7 +331,7 @@ def test_an_event_is_assigned_to_every_route_that_wants_it() -> None:
     arrivals = [*batch(4, twins=2), an_arrival(NO_EVENT, sequence=4)]
     routes = [a_route("all"), a_route("one", wants="subject = 'pump-1'")]
 
-    assigned = assign(routes, arrivals)
+    assigned = assign(Matcher(routes), arrivals)
 
     assert assigned.wanted == {"all": arrivals[:4], "one": [arrivals[1], arrivals[3]]}
     assert assigned.malformed == arrivals[4:]

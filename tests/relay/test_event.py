@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,3 +87,17 @@ def test_an_event_is_sealed_against_whoever_made_it_and_whoever_gets_it() -> Non
         event.attributes["id"] = "3"  # type: ignore[index]
     with pytest.raises(AttributeError):
         event.data = b"x"  # type: ignore[misc]
+
+
+def test_what_is_written_of_an_event_is_written_once_for_all_who_ask() -> None:
+    event, calls = an_event(), []
+
+    def write(asked: Event) -> bytes:
+        calls.append(asked)
+        return b"written"
+
+    assert [event.written(write) for _ in range(3)] == [b"written"] * 3
+    assert len(calls) == 1
+    assert event == an_event()
+    assert "written" not in repr(event)
+    assert replace(event, data=b"other").written(lambda _: b"anew") == b"anew"

@@ -106,6 +106,7 @@ def test_good_settings_become_one_frozen_value() -> None:
             DEAD_LETTERS__clientId=CLIENT_ID,
             INGRESS_EVENT_GRID_SOURCE="plant-a.api.weu.digitaltwins.azure.net",
             RELAY_CA_FILE=__file__,
+            RELAY_SHORTCUTS="false",
         ),
         HERE,
     )
@@ -133,6 +134,7 @@ def test_good_settings_become_one_frozen_value() -> None:
         ),
         event_grid_source="plant-a.api.weu.digitaltwins.azure.net",
         ca_file=__file__,
+        shortcuts=False,
         ways_in=WaysIn(event_hub=HUB),
     )
 
@@ -144,6 +146,7 @@ def test_what_is_not_said_is_the_usual() -> None:
     assert told.connections["ANALYTICS"].client_id == ""
     assert told.connections["ANALYTICS"].transport is Transport.AMQP
     assert told.routes[0].ordered
+    assert told.shortcuts
 
 
 def test_an_empty_setting_is_an_absent_one() -> None:
@@ -285,6 +288,7 @@ def test_a_half_configured_identity_is_said_once(changes: dict[str, str]) -> Non
         ("DEAD_LETTERS_CONTAINER", "dead--letters"),
         ("DEAD_LETTERS_CONTAINER", "x"),
         ("DEAD_LETTERS_CONTAINER", 'x";rm'),
+        ("RELAY_SHORTCUTS", "no"),
         ("RELAY_CA_FILE", "no/such/file.pem"),
         ("RELAY_CA_FILE", "."),
         ("RELAY_CA_FILE", "x" * 5000),

@@ -22,6 +22,7 @@ OPTIONAL = {
     r"RELAY_ROUTES": "RELAY_ROUTES_FILE names the file that the templates read too",
     r"RELAY_CA_FILE": "authorities of one's own; Azure's are known everywhere",
     r"RELAY_MANAGEMENT_URL": "of the local Azure only",
+    r"RELAY_SHORTCUTS": "for who doubts them, by `settings`",
     r"INGRESS_(QUEUE|TOPIC|SUBSCRIPTION|SESSIONS|BATCHES)": "another way in, by `settings`",
     r"INGRESS_SERVICE_BUS__\w+": "another way in, by `settings`",
     r"INGRESS_EVENT_GRID(_SOURCE)?": "another way in, by `settings`",
