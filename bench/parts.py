@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from bench.azure import Azure
 
+    type Samples = list[tuple[list[str], int]]
+
 SAMPLED = ROOT / "bench" / "sampled"
 FEW = 500
 """Samples below which a part is no figure."""
@@ -120,14 +122,19 @@ async def measure(azure: Azure, scratch: Path, seconds: float) -> dict[str, floa
         await whole.stop()
 
 
-async def _samples(pid: int, file: Path) -> list[tuple[list[str], int]]:
+async def _samples(pid: int, file: Path) -> Samples:
     os.kill(pid, signal.SIGUSR1)
-    try:
-        async with asyncio.timeout(10):
-            while not file.exists():  # noqa: ASYNC110 - another process makes it
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise MeasuringFailed("the relay that was looked at wrote no samples") from None
-    found: list[tuple[list[str], int]] = json.loads(file.read_text())
+    for _ in range(200):
+        if (found := _taken(file)) is not None:
+            return found
+        await asyncio.sleep(0.05)
+    raise MeasuringFailed("the relay that was looked at wrote no samples")
+
+
+def _taken(file: Path) -> Samples | None:
+    """Return what another process wrote, as soon as it has; the file is gone then."""
+    if not file.exists():
+        return None
+    found: Samples = json.loads(file.read_text())
     file.unlink()
     return found

@@ -26,8 +26,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.arrivals import lanes
 from bench.azure import a_local_azure
+from bench.events import LANES, lanes
 from relay.app import from_environment
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from bench.azure import Azure
     from relay.app import Relay
 
-LANES = 4
 WARM_UP = 3
 OFF = "off"
 ROUTES = [
@@ -104,7 +103,7 @@ async def one_round(
     """Return the events a second of a round, and the seconds of each of its batches."""
     routes = {"RELAY_ROUTES": json.dumps(ROUTES)}
     relay = from_environment(azure.settings | routes | way)
-    plant = lanes(LANES, size * 4, name)
+    plant = lanes(hub=name)
     try:
         for count in (WARM_UP, batches):
             ready = [[lane.batch(size) for _ in range(count)] for lane in plant]
@@ -150,7 +149,7 @@ def main() -> None:
     options.add_argument("--size", type=int, default=100, help="events in a batch")
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
-    with a_local_azure(4) as azure, a_collector() as collector, a_black_hole() as hole:
+    with a_local_azure() as azure, a_collector() as collector, a_black_hole() as hole:
         ways = {OFF: {}, "otlp": otlp(collector), "down": otlp(hole)}
         rows = asyncio.run(measure(azure, ways, chosen))
     if chosen.json:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import azure.functions as func
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench import sampling
 from relay.app import from_environment
 from relay.triggers import blueprint
 
-sampling.start()
-
-import azure.functions as func
-
 app = func.FunctionApp()
 app.register_functions(blueprint(from_environment()))
+sampling.start()
