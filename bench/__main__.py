@@ -1,6 +1,6 @@
 """`make bench`: the relay against what one would otherwise run, and against the limits.
 
-    python -m bench [--quick] [--growth] [--json] [--only TEXT] [--no-document]
+    python -m bench [--quick] [--growth] [--json] [--only TEXT ...] [--no-document]
 
 The whole of it takes about a quarter of an hour on two quiet cores and writes
 `docs/performance.md` and its picture; `--quick` takes some three minutes and writes nothing;
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from bench import budget, cold_start, cores, growth, machine, parts, plot, report, rounds
 from bench.azure import a_local_azure
 from bench.contestants import ALL, HUB, RELAY, WHOLE, Contestant, entities, ours
+from bench.events import BATCH
 from bench.processes import ROOT
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Form:
         sampled: seconds of processor time in which the parts are looked at.
         starts: of each in the comparison of cold starts.
         backlogs: how many letters are redriven.
+        batch: how many events the contestants are given at once.
     """
 
     words: str
@@ -57,6 +59,7 @@ class Form:
     sampled: float
     starts: int
     backlogs: tuple[int, ...]
+    batch: int = BATCH
 
 
 QUICK = Form("A quick run: two rounds.", 2, 0.5, 50, 4.0, 2, (2_000,))
@@ -64,11 +67,12 @@ USUAL = Form("Five rounds, in which all took turns.", 5, 1.2, 200, 12.0, 5, grow
 
 
 def chosen_form(arguments: argparse.Namespace) -> Form:
-    if arguments.quick:
-        return QUICK
+    form = QUICK if arguments.quick else USUAL
     if arguments.growth:
-        return replace(USUAL, backlogs=growth.LARGE_BACKLOG)
-    return USUAL
+        form = replace(form, backlogs=growth.LARGE_BACKLOG)
+    if arguments.smoke:
+        form = replace(form, rounds=1, seconds=0.0, lone=2, batch=20)
+    return form
 
 
 async def measure(
@@ -89,6 +93,7 @@ async def measure(
             rounds=form.rounds,
             seconds=form.seconds,
             lone=form.lone,
+            batch=form.batch,
             say=say,
         )
     run: dict[str, Any] = {
@@ -169,13 +174,16 @@ def parsed(given: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--quick", action="store_true", help="some three minutes")
     options.add_argument("--growth", action="store_true", help="also what takes long")
     options.add_argument("--json", action="store_true", help="end with one JSON object")
-    options.add_argument("--only", default="", help="contestants in whose names this is")
+    options.add_argument(
+        "--only", nargs="+", default=[""], help="contestants in whose names one of these is"
+    )
     options.add_argument(
         "--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="what of it"
     )
     options.add_argument(
         "--no-document", action="store_true", help="leave docs/performance.md as it is"
     )
+    options.add_argument("--smoke", action="store_true", help="hardly anything: does it run?")
     return options.parse_args(given)
 
 
@@ -184,7 +192,7 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments, say = parsed(given), progress()
     started, about = time.monotonic(), machine.described()
     cores.stay_with_the_lab()
-    contestants = tuple(each for each in ALL if arguments.only in each.key)
+    contestants = [x for x in ALL if any(text in x.key for text in arguments.only)]
     there = entities(ALL)
     there = replace(there, hubs=(*there.hubs, *growth.HUBS))
     with a_local_azure(there) as azure, tempfile.TemporaryDirectory() as scratch:

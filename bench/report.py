@@ -66,13 +66,13 @@ def _contestants(run: Mapping[str, Any]) -> Iterator[Table]:
             f"To an {place}, {how}" if place == HUB else f"To a {place}, {how}",
             (
                 "way",
-                "events per CPU second",
+                "events per CPU s",
                 "µs an event",
                 "Twin Relay has",
                 "spread",
-                "peak memory",
-                "batch of 500, p50 and p99",
-                "lone event, p50 and p99",
+                "peak MiB",
+                "batch, ms: p50, p99",
+                "lone event, ms: p50, p99",
             ),
             tuple(
                 (
@@ -81,7 +81,7 @@ def _contestants(run: Mapping[str, Any]) -> Iterator[Table]:
                     f"{each['microseconds_per_event']:.1f}",
                     _times(ratios.get((ours, key)), each),
                     f"{100 * each['spread']:.0f} %",
-                    f"{each['peak_memory_mib']:.0f} MiB",
+                    f"{each['peak_memory_mib']:.0f}",
                     _two(each["batch_ms"]),
                     _two(each["lone_event_ms"]),
                 )
@@ -104,7 +104,7 @@ def _times(ratio: Mapping[str, float] | None, each: Mapping[str, Any]) -> str:
 def _two(milliseconds: Mapping[str, float] | None) -> str:
     if milliseconds is None:
         return ""
-    return f"{milliseconds['p50']:,.1f} and {milliseconds['p99']:,.1f} ms"
+    return f"{milliseconds['p50']:,.1f}, {milliseconds['p99']:,.1f}"
 
 
 def _parts(parts: Mapping[str, Mapping[str, float]]) -> Table:
@@ -129,8 +129,8 @@ def _growth(rows: Sequence[Mapping[str, Any]]) -> Table:
             "events",
             "µs an event",
             "µs a delivery",
-            "memory after",
-            "it grew by",
+            "MiB after",
+            "it grew by MiB",
         ),
         tuple(
             (
@@ -143,8 +143,8 @@ def _growth(rows: Sequence[Mapping[str, Any]]) -> Table:
                         f"{row['events']:,}",
                         f"{row['microseconds_per_event']:.1f}",
                         f"{row['microseconds_per_delivery']:.1f}",
-                        f"{row['memory_mib']:.0f} MiB",
-                        f"{row['memory_grew_mib']:.0f} MiB",
+                        f"{row['memory_mib']:.0f}",
+                        f"{row['memory_grew_mib']:.0f}",
                     )
                 ),
             )
@@ -171,8 +171,8 @@ def _cold_start(found: Mapping[str, Any]) -> Table:
 def _imports(found: Mapping[str, Any]) -> Table:
     ours, naive = (found[who]["imports_seconds"] for who in ("relay", "quickstart"))
     rows = tuple(
-        (name, *(f"{1000 * its[name]:,.0f}" if name in its else "" for its in (ours, naive)))
-        for name in dict.fromkeys([*ours, *naive])
+        (name, f"{1000 * ours[name]:,.0f}", f"{1000 * naive[name]:,.0f}")
+        for name in ours
         if name != "in all"
     )
     whole = ("in all", f"{1000 * ours['in all']:,.0f}", f"{1000 * naive['in all']:,.0f}")

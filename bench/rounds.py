@@ -31,6 +31,7 @@ class Turns:
     """One contestant's process and what it has done.
 
     Attributes:
+        batch: how many events it is given at once.
         batches: on each lane, in a round.
         runs: one a round.
         lone: the seconds that single events took, one after the other.
@@ -41,6 +42,7 @@ class Turns:
 
     contestant: Contestant
     process: Measured | None
+    batch: int = BATCH
     batches: int = 1
     runs: list[Run] = field(default_factory=list)
     lone: list[float] = field(default_factory=list)
@@ -50,7 +52,12 @@ class Turns:
 
     @classmethod
     async def begin(
-        cls, contestant: Contestant, azure: Azure, scratch: Path, stack: AsyncExitStack
+        cls,
+        contestant: Contestant,
+        azure: Azure,
+        scratch: Path,
+        batch: int,
+        stack: AsyncExitStack,
     ) -> Self:
         """Start a process, to be stopped with the stack; one that does not start is out."""
         try:
@@ -58,7 +65,7 @@ class Turns:
         except FAILURES as error:
             return cls(contestant, None, failure=f"{type(error).__name__}: {error}")
         stack.push_async_callback(process.stop)
-        return cls(contestant, process)
+        return cls(contestant, process, batch)
 
     async def attempt(self, what: Coroutine[Any, Any, object]) -> None:
         """Go on, unless out already; who fails is out, and the others go on."""
@@ -72,14 +79,14 @@ class Turns:
 
     async def warm_up(self, seconds: float) -> None:
         """Open every link and find out how much is a round of so much processor time."""
-        await self._do(1, BATCH, lanes=1)  # one at a time opens the links
-        run = await self._do(1, BATCH)
-        wanted = seconds * run.rate / (LANES * BATCH)
+        await self._do(1, self.batch, lanes=1)  # one at a time opens the links
+        run = await self._do(1, self.batch)
+        wanted = seconds * run.rate / (LANES * self.batch)
         self.batches = max(1, min(MOST_BATCHES, round(wanted)))
 
     async def round(self) -> Run:
         """Do a round."""
-        run = await self._do(self.batches, BATCH)
+        run = await self._do(self.batches, self.batch)
         self.runs.append(run)
         return run
 
@@ -104,6 +111,7 @@ async def take_turns(
     rounds: int,
     seconds: float,
     lone: int,
+    batch: int,
     say: Callable[[str], None],
 ) -> list[Turns]:
     """Measure contestants.
@@ -114,6 +122,7 @@ async def take_turns(
         scratch: a directory for what processes read.
         rounds: how often each has its turn.
         seconds: of processor time in a turn, about.
+        batch: how many events a contestant is given at once; ready batches are what they are.
         lone: how many single events each whole function is given.
         say: hears how far it is.
     """
@@ -121,7 +130,7 @@ async def take_turns(
         turns = []
         for number, each in enumerate(contestants, 1):
             say(f"starting {number} of {len(contestants)}: {each.key}")
-            turns.append(turn := await Turns.begin(each, azure, scratch, stack))
+            turns.append(turn := await Turns.begin(each, azure, scratch, batch, stack))
             await turn.attempt(turn.warm_up(seconds))
         for n in range(rounds):
             order = turns[n % len(turns) :] + turns[: n % len(turns)]
