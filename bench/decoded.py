@@ -35,10 +35,17 @@ CONTEXT = SimpleNamespace(trace_context=SimpleNamespace(trace_parent=""))
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to send: what is made of the next events of a lane, and how that is sent."""
+    """A way to send.
+
+    Attributes:
+        make: makes what is sent of the next events of a lane.
+        send: sends it.
+        size: how many events that is, where it is always the same.
+    """
 
     make: Callable[[Lane, int], Any]
     send: Callable[[Any], Awaitable[None]]
+    size: int = 0
 
     async def round(self, plant: Sequence[Lane], batches: int, size: int) -> dict[str, Any]:
         """Send so many batches on each lane, the lanes side by side."""
@@ -48,7 +55,7 @@ class Way:
         start, busy = time.perf_counter(), time.process_time()
         await asyncio.gather(*(self._lane(lane, latencies) for lane in ready))
         return {
-            "events": batches * size * len(plant),
+            "events": batches * (self.size or size) * len(plant),
             "seconds": time.perf_counter() - start,
             "busy": time.process_time() - busy,
             "latencies": latencies,
@@ -119,7 +126,7 @@ async def ready_batches() -> Way:
             event = EventData(each.data)
             event.properties = json.loads(each.properties)
             batches[lane.name].add(event)
-    return Way(lambda lane, _: batches[lane.name], producer.send_batch)
+    return Way(lambda lane, _: batches[lane.name], producer.send_batch, BATCH)
 
 
 async def raw_transfers() -> Way:
@@ -167,7 +174,7 @@ async def raw_transfers() -> Way:
             answers.clear()
             await answers.wait()
 
-    return Way(lambda *_: None, send)
+    return Way(lambda *_: None, send, BATCH)
 
 
 WAYS: dict[str, Callable[..., Awaitable[Way]]] = {

@@ -44,6 +44,7 @@ PARTS = (WORKER, READING, FILTERING, ROUTING, ENCODING, SENDING, TELEMETRY, TOKE
 CLAIMS: tuple[tuple[str, str], ...] = (
     ("/relay/ingress/", READING),
     ("/relay/filters/", FILTERING),
+    ("/relay/matching.py", FILTERING),
     ("/relay/sinks/", ENCODING),
     ("/relay/telemetry/", TELEMETRY),
     ("/opentelemetry/", TELEMETRY),

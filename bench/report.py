@@ -51,6 +51,14 @@ def tables(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Table]:
     return [*found, _budget(verdicts)]
 
 
+def _broker(run: Mapping[str, Any]) -> Iterator[str]:
+    """Say how much the broker takes at least: as much as it was sent the fastest."""
+    rates = [(each["events_per_second"], each["way"]) for each in run["contestants"].values()]
+    if rates:
+        rate, way = max(rates)
+        yield f"The broker took {rate:,.0f} events a second from the fastest of all ({way})."
+
+
 def _contestants(run: Mapping[str, Any]) -> Iterator[Table]:
     ratios = {(each["of"], each["to"]): each for each in run["ratios"]}
     for place, how in ORDER:
@@ -226,6 +234,7 @@ def written(document: str, run: Mapping[str, Any], verdicts: Sequence[Verdict]) 
     parts = [
         in_words(run["machine"]),
         run["form"],
+        *_broker(run),
         *(f"### {each.title}\n\n{each.markdown()}" for each in tables(run, verdicts)),
         *(f"{key} failed: {failure}" for key, failure in run["failures"].items()),
     ]

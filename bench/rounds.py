@@ -171,6 +171,7 @@ def _figures(turn: Turns) -> dict[str, Any]:
         "way": turn.contestant.way,
         "events_per_cpu_second": rate.median,
         "spread": rate.spread,
+        "events_per_second": middle([run.events / run.seconds for run in turn.runs]).median,
         "microseconds_per_event": middle([run.microseconds for run in turn.runs]).median,
         "rounds": len(turn.runs),
         "events": sum(run.events for run in turn.runs),
