@@ -71,7 +71,7 @@ def chosen_form(arguments: argparse.Namespace) -> Form:
     if arguments.growth:
         form = replace(form, backlogs=growth.LARGE_BACKLOG)
     if arguments.smoke:
-        form = replace(form, rounds=1, seconds=0.0, lone=2, batch=20)
+        form = replace(form, rounds=1, seconds=0.0, lone=2, starts=1, batch=20)
     return form
 
 
@@ -112,7 +112,7 @@ async def measure(
         many, quick = arguments.growth, arguments.quick
         run["growth"] = await growth.measure(azure, scratch, whole=many, quick=quick, say=say)
     if "cold start" in wanted:
-        starting = cold_start.measure(azure, form.starts, say)
+        starting = cold_start.measure(azure, scratch, form.starts, say)
         run["cold_start"] = await _part(run, "cold start", starting)
     _weigh(run)
     return run

@@ -2,7 +2,8 @@
 
 The steps are those of the host: start the worker, let the library index the app (which imports
 it), load its functions, hand over a first event. The relay and the quickstart's function take
-turns. What imports take is told by Python itself, in runs of their own.
+turns. What imports take is told by Python itself, and what the first event waits for by looking
+at what is awaited, each in runs of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench import cores
+from bench import cores, parts, sampling
 from bench.contestants import HUB, ONE_BY_ONE, RELAY, WHOLE, Contestant
 from bench.events import lanes
 from bench.figures import middle, ratio
@@ -25,6 +26,7 @@ from bench.processes import FUNCTIONS, ROOT, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from bench.azure import Azure
 
@@ -33,6 +35,28 @@ NAIVE = Contestant(HUB, WHOLE, ONE_BY_ONE)
 
 STARTING = "process, and the app imported and indexed"
 FIRST = "first event: tokens, links, acknowledgement"
+
+WORK = "work of the process itself"
+TOKENS = "tokens"
+BLOB = "Blob: does anything wait there"
+PARTITIONS = "the hub's partitions, over a connection of their own"
+LINKS = "links: connection, TLS, authorisation"
+ANSWERS = "acknowledgement"
+OTHER = "everything else"
+CAUSES: tuple[tuple[str, str], ...] = (
+    (sampling.WORKS, WORK),
+    ("/azure/identity/", TOKENS),
+    ("/relay/identity.py", TOKENS),
+    ("/azure/storage/", BLOB),
+    ("/relay/dead_letters/", BLOB),
+    ("/relay/redrive.py", BLOB),
+    (":get_partition_ids", PARTITIONS),
+    (":_open", LINKS),
+    (":open_async", LINKS),
+    (":client_ready_async", LINKS),
+    ("/azure/eventhub/", ANSWERS),
+)
+"""What is awaited and why, the first that fits: side by side, the first cause has the time."""
 
 _IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 _OF_AZURE = 2
@@ -108,13 +132,17 @@ def _package(module: str) -> str:
     return ".".join(parts[: _OF_AZURE if parts[0] == "azure" else 1])
 
 
-async def measure(azure: Azure, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+async def measure(
+    azure: Azure, scratch: Path, rounds: int, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Compare cold starts; see the module."""
     starts: dict[Contestant, list[Start]] = {OURS: [], NAIVE: []}
     for n in range(rounds):
         for contestant, its in starts.items():
             say(f"cold start {n + 1} of {rounds}: {contestant.way}")
             its.append(await start(azure, contestant))
+    say("what the relay's first event waits for")
+    waits = [await _waits(azure, scratch) for _ in range(min(rounds, 3))]
     packages = await _packages(azure, min(rounds, 3), say)
     ours, naive = starts[OURS], starts[NAIVE]
     return {
@@ -122,7 +150,32 @@ async def measure(azure: Azure, rounds: int, say: Callable[[str], None]) -> dict
         "quickstart": _figures(naive) | {"imports_seconds": packages[NAIVE]},
         "ratio": ratio([s.seconds for s in ours], [s.seconds for s in naive]).median,
         "rounds": rounds,
+        "waits_seconds": {cause: median(each[cause] for each in waits) for cause in waits[0]},
     }
+
+
+def by_cause(samples: Iterable[tuple[Sequence[str], float]]) -> dict[str, float]:
+    """Sum up seconds by what was awaited in them."""
+    found = dict.fromkeys([*(cause for _, cause in CAUSES), OTHER], 0.0)
+    for awaited, seconds in samples:
+        told = " ".join(awaited)
+        found[next((cause for text, cause in CAUSES if text in told), OTHER)] += seconds
+    return found
+
+
+async def _waits(azure: Azure, scratch: Path) -> dict[str, float]:
+    """Return what the relay's first event waits for, in seconds."""
+    file = scratch / "waits.json"
+    settings = OURS.settings(azure) | {sampling.FILE: str(file), sampling.WAITS: "1"}
+    plant = lanes(hub="twin-events-cold")
+    event = plant[0].invocation(1)
+    whole = await Whole.start(parts.SAMPLED, settings, plant)
+    try:
+        await parts.samples(whole.pid, file)  # of what was before
+        await whole.invoke(event)
+        return by_cause(await parts.samples(whole.pid, file))
+    finally:
+        await whole.stop()
 
 
 async def _packages(

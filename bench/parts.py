@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.azure import Azure
 
-    type Samples = list[tuple[list[str], int]]
+    type Samples = list[tuple[list[str], float]]
 
 SAMPLED = ROOT / "bench" / "sampled"
 FEW = 500
@@ -88,14 +88,14 @@ def part_of(files: Sequence[str]) -> str:
     return REST
 
 
-def shares(samples: Iterable[tuple[Sequence[str], int]]) -> dict[str, float]:
+def shares(found: Iterable[tuple[Sequence[str], int]]) -> dict[str, float]:
     """Return for each part which share of all samples is its.
 
     Raises:
         ValueError: there are too few to tell.
     """
     counts: Counter[str] = Counter()
-    for files, count in samples:
+    for files, count in found:
         counts[part_of(files)] += count
     if counts.total() < FEW:
         raise ValueError(f"{counts.total()} samples are too few")
@@ -114,16 +114,21 @@ async def measure(azure: Azure, scratch: Path, seconds: float) -> dict[str, floa
     try:
         await whole.round(1, BATCH, lanes=1)
         await whole.round(1, BATCH)
-        await _samples(whole.pid, file)  # of the beginning, which is another matter
+        await samples(whole.pid, file)  # of the beginning, which is another matter
         busy = 0.0
         while busy < seconds:
             busy += (await whole.round(4, BATCH)).busy
-        return shares(await _samples(whole.pid, file))
+        return shares(await samples(whole.pid, file))
     finally:
         await whole.stop()
 
 
-async def _samples(pid: int, file: Path) -> Samples:
+async def samples(pid: int, file: Path) -> Samples:
+    """Return what a process has seen since it was asked last.
+
+    Raises:
+        MeasuringFailed: it did not answer.
+    """
     os.kill(pid, signal.SIGUSR1)
     for _ in range(200):
         if (found := _taken(file)) is not None:

@@ -47,7 +47,8 @@ def tables(run: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Table]:
     if run["growth"]:
         found.append(_growth(run["growth"]))
     if run["cold_start"]:
-        found += [_cold_start(run["cold_start"]), _imports(run["cold_start"])]
+        its = run["cold_start"]
+        found += [_cold_start(its), _imports(its), _waits(its["waits_seconds"])]
     return [*found, _budget(verdicts)]
 
 
@@ -188,6 +189,16 @@ def _imports(found: Mapping[str, Any]) -> Table:
         "What the imports take, by package, in milliseconds (the dearest of each)",
         ("package", "Twin Relay", "quickstart's function"),
         (*rows, whole),
+    )
+
+
+def _waits(causes: Mapping[str, float]) -> Table:
+    whole = sum(causes.values())
+    rows = [(name, f"{1000 * seconds:,.0f}") for name, seconds in causes.items()]
+    return Table(
+        "What the relay's first event waits for, in milliseconds",
+        ("cause", "Twin Relay"),
+        (*rows, ("in all", f"{1000 * whole:,.0f}")),
     )
 
 

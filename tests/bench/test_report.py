@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench import cold_start, plot, report
+from bench import plot, report
 from bench.budget import Verdict
 from bench.contestants import ALL, ours
 
@@ -77,7 +77,13 @@ def a_run() -> dict[str, Any]:
             {"what": "routes", "value": 1_000, **growing},
             {"what": "twins", "value": 9, "failure": "it died"},
         ],
-        "cold_start": {"relay": START, "quickstart": START, "ratio": 1.0, "rounds": 5},
+        "cold_start": {
+            "relay": START,
+            "quickstart": START,
+            "ratio": 1.0,
+            "rounds": 5,
+            "waits_seconds": {"tokens": 0.1},
+        },
     }
 
 
@@ -136,18 +142,3 @@ def test_the_same_run_gives_the_same_picture(tmp_path: Path) -> None:
 
     assert first.read_bytes() == second.read_bytes()
     assert "events per CPU second" in first.read_text("utf-8")
-
-
-def test_imports_are_summed_by_package() -> None:
-    lines = [
-        "import time: self [us] | cumulative | imported package",
-        "import time:       300 |        300 |     azure.eventhub._common",
-        "import time:       200 |        900 |   azure.eventhub",
-        "import time:        50 |         50 | json.decoder",
-        "import time:       700 |        700 | aiohttp.client",
-    ]
-
-    found = cold_start.by_package(lines)
-
-    assert {"aiohttp": 700e-6, "azure.eventhub": 500e-6, "Python's own library": 50e-6} == found
-    assert "aiohttp" == next(iter(found))
