@@ -114,7 +114,7 @@ def cases(*, whole: bool, quick: bool = False) -> list[Case]:
 
 EVENTS = (1_000, 10_000, 100_000)
 MANY_EVENTS = (*EVENTS, 1_000_000, 10_000_000)
-BACKLOG = (10_000, 100_000)
+BACKLOG = (10_000, 50_000)
 LARGE_BACKLOG = (*BACKLOG, 1_000_000)
 
 
