@@ -1,21 +1,26 @@
-"""The data plane of an Azure Digital Twins instance, as far as a proxy can tell it apart.
+"""The data plane of an Azure Digital Twins instance, as far as the relay's own tools ask it.
 
 Shapes and errors: the REST reference, 2023-10-31. Twins and models are kept, queries answer
-with every twin, telemetry is only counted. It answers no preflight and allows no origin, as
-the service does; `surplus` makes it send headers that must not reach a page.
+with every twin, telemetry is only counted; event routes are kept and checked, nothing more.
+It answers no preflight and allows no origin, as the service does; `surplus` makes it send
+headers that must not reach a page. Not documented, and so the lab's own: what an id of an event
+route may look like, and the words of its refusals.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from lab.identity.tokens import TokenRefused
+from lab.misbehaviour import Misbehaviour
 from lab.serving import HttpServer
+from lab.twins_filter import is_filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +30,10 @@ if TYPE_CHECKING:
 
 AUDIENCES: Final = ("https://digitaltwins.azure.net",)
 API_VERSION: Final = "2023-10-31"
+MOST_EVENT_ROUTES: Final = 6
+"""Of an instance, unless Microsoft's support raises it."""
+
+_ROUTE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class _RefusedError(Exception):
@@ -51,6 +60,14 @@ class TwinsDataPlane:
         surplus: headers that every answer has as well.
         moved_to: where it redirects every request to; `""` for nowhere.
         is_public: whether it takes calls that come by no private endpoint.
+        endpoints: the provisioning state of each, by name.
+        event_routes: endpoint and filter of each, by id.
+        page: how many event routes stand in one answer, at most.
+        next_host: where the next page is said to be; `""` for here.
+        lag: how often event routes are still shown as they were, after a change.
+        is_wordless: whether it refuses without a body, as public reports show of 403
+            (Azure/azure-sdk-for-java#22640).
+        faults: what it does wrong on purpose.
     """
 
     def __init__(self, directory: Directory, tls: TlsFiles, resource_id: str) -> None:
@@ -62,6 +79,15 @@ class TwinsDataPlane:
         self.surplus: dict[str, str] = {}
         self.moved_to = ""
         self.is_public = True
+        self.endpoints: dict[str, str] = {}
+        self.event_routes: dict[str, dict[str, str]] = {}
+        self.page = 100
+        self.next_host = ""
+        self.lag = 0
+        self.is_wordless = False
+        self.faults = Misbehaviour()
+        self._shown: dict[str, dict[str, str]] = {}
+        self._behind = 0
         self._directory = directory
         self._resource_id = resource_id
         app = web.Application(middlewares=[self._guard])
@@ -88,16 +114,23 @@ class TwinsDataPlane:
         self.seen.append({name.lower(): value for name, value in request.headers.items()})
         self.paths.append(request.raw_path)
         try:
+            await self._endure(request)
             self._check(request)
             if self.moved_to:
                 return web.Response(status=307, headers={"Location": self.moved_to})
             answer: web.StreamResponse = await handler(request)
         except _RefusedError as refused:
-            answer = _error(refused)
+            wordless = web.Response(status=refused.status)
+            answer = wordless if self.is_wordless else _error(refused)
         except web.HTTPException as error:
             answer = _error(_RefusedError(error.status, error.reason, "The request is wrong."))
         answer.headers.update(self.surplus)
         return answer
+
+    async def _endure(self, request: web.Request) -> None:
+        fault = await self.faults.endure(request.path, request.method)
+        if fault.status is not None:
+            raise _RefusedError(fault.status, fault.code, "The lab was told to refuse.")
 
     def _check(self, request: web.Request) -> None:
         if not self.is_public:
@@ -118,7 +151,8 @@ class TwinsDataPlane:
         if request.query["api-version"] != API_VERSION:
             raise _RefusedError(400, "UnsupportedApiVersion", "The api-version is unknown.")
         reads = request.method == "GET" or request.path == "/query"
-        action = "digitaltwins/read" if reads else "digitaltwins/write"
+        area = "eventroutes" if request.path.startswith("/eventroutes") else "digitaltwins"
+        action = f"{area}/{'read' if reads else 'write'}"
         if not self._directory.allows(claims.object_id, action, self._resource_id):
             raise _RefusedError(
                 403,
@@ -175,6 +209,69 @@ class TwinsDataPlane:
             )
         return self.twins[name]
 
+    # Event routes
+
+    async def list_event_routes(self, request: web.Request) -> web.Response:
+        """Answer with a page of event routes."""
+        shown = [_shown(name, route) for name, route in sorted(self._read().items())]
+        wanted = int(request.headers.get("max-items-per-page", self.page))
+        start = int(request.query.get("continuationToken", "0"))
+        end = start + min(wanted, self.page)
+        answer: dict[str, Any] = {"value": shown[start:end]}
+        if end < len(shown):
+            following = request.rel_url.update_query({"continuationToken": str(end)})
+            answer["nextLink"] = f"{self.next_host or self.url}{following}"
+        return _json(answer)
+
+    async def read_event_route(self, request: web.Request) -> web.Response:
+        """Answer with an event route."""
+        name = request.match_info["id"]
+        return _json(_shown(name, _known(name, self._read())))
+
+    async def write_event_route(self, request: web.Request) -> web.Response:
+        """Create or replace an event route."""
+        name = request.match_info["id"]
+        if not _ROUTE_ID.fullmatch(name):
+            raise _RefusedError(400, "EventRouteIdInvalid", f"The id {name!r} is invalid.")
+        written = await request.json()
+        route = {each: str(written.get(each, "")) for each in ("endpointName", "filter")}
+        if self.endpoints.get(route["endpointName"]) != "Succeeded":
+            raise _RefusedError(
+                400,
+                "EventRouteEndpointInvalid",
+                f"The endpoint {route['endpointName']} does not exist or is not active.",
+            )
+        if not is_filter(route["filter"]):
+            raise _RefusedError(
+                400, "EventRouteFilterInvalid", "The event route filter is invalid."
+            )
+        if name not in self.event_routes and len(self.event_routes) >= MOST_EVENT_ROUTES:
+            raise _RefusedError(
+                400,
+                "LimitExceeded",
+                "The maximum number of event routes allowed has been reached.",
+            )
+        self._change(self.event_routes | {name: route})
+        return web.Response(status=204)
+
+    async def delete_event_route(self, request: web.Request) -> web.Response:
+        """Delete an event route."""
+        name = request.match_info["id"]
+        _known(name, self.event_routes)
+        self._change({each: r for each, r in self.event_routes.items() if each != name})
+        return web.Response(status=204)
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        """Return the event routes as they are shown: as they were, for a while."""
+        if self._behind > 0:
+            self._behind -= 1
+            return self._shown
+        return self.event_routes
+
+    def _change(self, routes: dict[str, dict[str, str]]) -> None:
+        self._shown, self._behind = self.event_routes, self.lag
+        self.event_routes = routes
+
     # The rest
 
     async def query(self, request: web.Request) -> web.Response:
@@ -201,6 +298,20 @@ def _add_routes(router: web.UrlDispatcher, instance: TwinsDataPlane) -> None:
     router.add_post("/query", instance.query)
     router.add_get("/models", instance.read_models)
     router.add_put("/jobs/imports/{id}", instance.start_import)
+    router.add_get("/eventroutes", instance.list_event_routes)
+    router.add_get("/eventroutes/{id}", instance.read_event_route)
+    router.add_put("/eventroutes/{id}", instance.write_event_route)
+    router.add_delete("/eventroutes/{id}", instance.delete_event_route)
+
+
+def _known(name: str, routes: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    if name not in routes:
+        raise _RefusedError(404, "EventRouteNotFound", f"There is no event route {name}.")
+    return routes[name]
+
+
+def _shown(name: str, route: Mapping[str, str]) -> dict[str, str]:
+    return {"id": name, **route}
 
 
 def _etag(twin: dict[str, Any]) -> str:

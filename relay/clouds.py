@@ -15,6 +15,7 @@ from typing import Final
 EVENT_HUBS: Final = "https://eventhubs.azure.net/"
 SERVICE_BUS: Final = "https://servicebus.azure.net/"
 STORAGE: Final = "https://storage.azure.com"
+DIGITAL_TWINS: Final = "https://digitaltwins.azure.net"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,12 @@ BLOB_CONTRIBUTOR: Final = Role(
     "Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 )
 BLOB_OWNER: Final = Role("Storage Blob Data Owner", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b")
+TWINS_OWNER: Final = Role(
+    "Azure Digital Twins Data Owner", "bcd981a7-7f74-457b-83e1-cceb9e632ffe"
+)
+TWINS_READER: Final = Role(
+    "Azure Digital Twins Data Reader", "d57506d4-4c8d-48b1-8587-93c323f6a5a3"
+)
 METRICS_PUBLISHER: Final = Role(
     "Monitoring Metrics Publisher", "3913510d-42f4-4e42-8a64-420c390055eb"
 )

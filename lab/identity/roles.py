@@ -101,12 +101,15 @@ ROLES: Final = (
         "d57506d4-4c8d-48b1-8587-93c323f6a5a3",
         "Azure Digital Twins Data Reader",
         "digitaltwins/read",
+        "eventroutes/read",
     ),
     _role(
         "bcd981a7-7f74-457b-83e1-cceb9e632ffe",
         "Azure Digital Twins Data Owner",
         "digitaltwins/read",
         "digitaltwins/write",
+        "eventroutes/read",
+        "eventroutes/write",
     ),
 )
 

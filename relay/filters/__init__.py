@@ -3,7 +3,8 @@
 `compile` turns a filter's text into a `Filter` once, at start; a `Filter` is then asked of each
 event and never raises. Where an event passes several filters, wrap it in a `View` first: they
 share its body, which is parsed at most once and only if one of them looks into it. `lint` says
-where a filter could surprise. The language is described in `docs/filters.md`.
+where a filter could surprise. `widened` makes one filter of several that Azure Digital Twins
+itself takes and that holds back nothing they want. The language: `docs/filters.md`.
 """
 
 from __future__ import annotations
@@ -13,5 +14,6 @@ from relay.filters.filter import Filter, compile  # noqa: A004 - as in `re.compi
 from relay.filters.findings import Concern, Finding
 from relay.filters.linting import lint
 from relay.filters.view import View
+from relay.filters.widening import widened
 
-__all__ = ["Concern", "Filter", "FilterError", "Finding", "View", "compile", "lint"]
+__all__ = ["Concern", "Filter", "FilterError", "Finding", "View", "compile", "lint", "widened"]

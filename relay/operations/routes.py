@@ -21,6 +21,7 @@ from relay.operations.console import (
     read_settings,
     say_json,
 )
+from relay.operations.event_routes.command import command as event_routes
 from relay.routing import key, match
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def show(
     elif settings or as_json:
         name = context.invoked_subcommand
         give_up(f"write the options behind it: routes {name} …", as_json=as_json)
+
+
+app.command("adt")(event_routes)
 
 
 @app.command("lint")

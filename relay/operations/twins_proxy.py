@@ -21,6 +21,7 @@ from yarl import URL
 
 from relay.observer import RequestRefused
 from relay.operations.answers import PROBLEM, Answer, problem
+from relay.refusals import TWINS_OWNER, TWINS_READER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,8 +64,6 @@ _REMEMBERED: Final = 600
 _PATIENCE: Final = 100.0
 _LARGEST: Final = 32 * 1024 * 1024
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_OWNER: Final = "bcd981a7-7f74-457b-83e1-cceb9e632ffe"
-_READER: Final = "d57506d4-4c8d-48b1-8587-93c323f6a5a3"
 
 
 class Request(Protocol):
@@ -332,16 +331,14 @@ def _said(error: Any) -> str:
 
 def _causes(instance: str, method: str, authorization: str) -> list[dict[str, str]]:
     """What Microsoft's page on the error 403 has, and what the instance's network may do."""
-    is_read = method == "GET"
-    role = "Azure Digital Twins Data Reader" if is_read else "Azure Digital Twins Data Owner"
-    role_id = _READER if is_read else _OWNER
+    role = TWINS_READER if method == "GET" else TWINS_OWNER
     who = _object_id(authorization)
     return [
         {
-            "cause": f"the caller lacks the role {role} ({role_id}) on the instance, or was "
-            "given it only minutes ago; Owner of the subscription or the resource is not it",
+            "cause": f"the caller lacks the role {role.name} ({role.id}) on the instance, or "
+            "was given it only minutes ago; Owner of the subscription or resource is not it",
             "remedy": f"az dt role-assignment create --dt-name {instance} --assignee {who} "
-            f"--role {role_id}",
+            f"--role {role.id}",
         },
         {
             "cause": "the app registration that signed the caller in lacks the permission "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from relay.settings.operations import is_twins_address
 from relay.settings.problems import Problem, SettingsError
-from relay.settings.reader import read
+from relay.settings.reader import is_in_azure, read
+from relay.settings.routes import routes_of
 from relay.settings.telemetry import Exporter, Protocol, TelemetrySettings
 from relay.settings.values import (
     SYSTEM_ASSIGNED,
@@ -44,5 +46,8 @@ __all__ = [
     "Transport",
     "TwinsInstance",
     "WaysIn",
+    "is_in_azure",
+    "is_twins_address",
     "read",
+    "routes_of",
 ]

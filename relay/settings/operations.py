@@ -97,8 +97,7 @@ def read_twins(reader: Reader) -> TwinsInstance | None:
     url = reader.required("TWINS_URL", "https://<instance>.api.weu.digitaltwins.azure.net")
     origins = reader.required("TWINS_ORIGINS", "https://<the page's host>")
     url = url.rstrip("/").lower()
-    is_local = _LOOPBACK.fullmatch(url) and not reader.in_azure
-    if url and not is_local and not _INSTANCE.fullmatch(url):
+    if url and not is_twins_address(url, is_local=not reader.in_azure):
         reader.note(
             "TWINS_URL",
             "it is no instance of Azure Digital Twins",
@@ -113,6 +112,16 @@ def read_twins(reader: Reader) -> TwinsInstance | None:
             "send tokens",
         )
     return TwinsInstance(url, frozenset(listed))
+
+
+def is_twins_address(url: str, *, is_local: bool) -> bool:
+    """Whether a URL in lower case is an instance's address and nothing more.
+
+    Args:
+        url: what may be one.
+        is_local: whether this machine may be one too: outside Azure, for the local Azure.
+    """
+    return bool(_INSTANCE.fullmatch(url) or (is_local and _LOOPBACK.fullmatch(url)))
 
 
 def _is_origin(reader: Reader, text: str) -> bool:

@@ -94,6 +94,11 @@ _PLAIN: Final = (
 )
 
 
+def is_in_azure(environment: Mapping[str, str]) -> bool:
+    """Whether this is an app in Azure: there, every process has these."""
+    return not {"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"}.isdisjoint(environment)
+
+
 def read(
     environment: Mapping[str, str],
     directory: Path,
@@ -228,8 +233,8 @@ class Reader:
 
     @property
     def in_azure(self) -> bool:
-        """Whether this is an app in Azure: there, every process has these."""
-        return not {"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"}.isdisjoint(self._environment)
+        """Whether this is an app in Azure."""
+        return is_in_azure(self._environment)
 
     @property
     def has_app_service_authentication(self) -> bool:

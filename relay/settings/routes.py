@@ -9,17 +9,31 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relay import filters
 from relay.routing import Destination, Kind, Route
+from relay.settings.problems import Problems
+from relay.settings.secrets import holds_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from relay.settings.problems import Problems
 
 _ROUTE_NAME: Final = re.compile(r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{1,49}[a-zA-Z0-9]")
 _CONNECTION_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _ENTITY_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?")
 _ROUTE: Final = frozenset({"name", "filter", "destination", "ordered"})
 _DESTINATION: Final = frozenset({"connection", "session", *Kind})
+
+
+def routes_of(name: str, text: str) -> list[Route]:
+    """Read routes that stand alone, without settings.
+
+    Raises:
+        SettingsError: with all that is wrong with them.
+    """
+    problems = Problems()
+    routes = read_routes(name, text, problems)
+    if holds_secret(text):
+        problems.add_secret(name, "give its connection an identity in the settings")
+    problems.raise_if_any()
+    return routes
 
 
 def read_routes(setting: str, text: str, problems: Problems) -> list[Route]:

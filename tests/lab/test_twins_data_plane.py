@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from lab.misbehaviour import HttpFault
 from tests.relay.operations.twins_world import AUDIENCE, VERSION, World, a_world
 
 type Reply = tuple[int, dict[str, str], Any]
@@ -100,3 +101,93 @@ async def test_a_closed_instance_refuses_every_token(world: World) -> None:
     status, _, body = await ask(world, TWIN)
 
     assert (status, body["error"]["code"]) == (403, "PublicNetworkAccessDisabled")
+
+
+# Event routes
+
+ROUTE = f"/eventroutes/relay?{VERSION}"
+ROUTES = f"/eventroutes?{VERSION}"
+
+
+def put(**changes: str) -> dict[str, Any]:
+    return {"method": "PUT", "json": {"endpointName": "landing", "filter": "true"} | changes}
+
+
+async def test_an_event_route_is_created_shown_replaced_and_deleted(world: World) -> None:
+    assert (await ask(world, ROUTE, **put()))[0] == 204
+    assert (await ask(world, ROUTE))[2] == {
+        "id": "relay",
+        "endpointName": "landing",
+        "filter": "true",
+    }
+    assert (await ask(world, ROUTE, **put(filter="type = 'a'")))[0] == 204
+    assert [each["filter"] for each in (await ask(world, ROUTES))[2]["value"]] == ["type = 'a'"]
+    assert (await ask(world, ROUTE, "DELETE"))[0] == 204
+    assert (await ask(world, ROUTES))[2] == {"value": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "status", "code"),
+    [
+        (ROUTE, {}, 404, "EventRouteNotFound"),
+        (ROUTE, {"method": "DELETE"}, 404, "EventRouteNotFound"),
+        (ROUTE, put(endpointName="nowhere"), 400, "EventRouteEndpointInvalid"),
+        (ROUTE, put(endpointName="young"), 400, "EventRouteEndpointInvalid"),
+        (ROUTE, put(filter="PATCH_TOUCHES('/rpm')"), 400, "EventRouteFilterInvalid"),
+        (f"/eventroutes/a%20b?{VERSION}", put(), 400, "EventRouteIdInvalid"),
+        (ROUTE, {"who": "reader", **put()}, 403, "AuthorizationFailed"),
+        (ROUTES, {"who": "stranger"}, 403, "AuthorizationFailed"),
+        (ROUTES, {"audience": "https://storage.azure.com"}, 401, "Unauthenticated"),
+        ("/eventroutes", {}, 400, "MissingApiVersionParameter"),
+    ],
+)
+async def test_what_is_wrong_with_an_event_route_is_told_by_its_code(
+    world: World, path: str, options: dict[str, Any], status: int, code: str
+) -> None:
+    world.plane.endpoints["young"] = "Provisioning"
+    found, headers, body = await ask(world, path, **options)
+
+    assert (found, body["error"]["code"], headers["x-ms-error-code"]) == (status, code, code)
+    assert world.plane.event_routes == {}
+
+
+async def test_there_are_six_event_routes_at_most_and_each_may_be_replaced(
+    world: World,
+) -> None:
+    for number in range(6):
+        await ask(world, f"/eventroutes/r{number}?{VERSION}", **put())
+
+    assert (await ask(world, ROUTE, **put()))[2]["error"]["code"] == "LimitExceeded"
+    assert (await ask(world, f"/eventroutes/r5?{VERSION}", **put(filter="false")))[0] == 204
+
+
+async def test_event_routes_come_in_pages_and_a_reader_sees_them(world: World) -> None:
+    for number in range(5):
+        await ask(world, f"/eventroutes/r{number}?{VERSION}", **put())
+    world.plane.page = 2
+    path, found = ROUTES, []
+    while path:
+        _, _, body = await ask(world, path, who="reader")
+        found += [each["id"] for each in body["value"]]
+        path = body.get("nextLink", "").removeprefix(world.plane.url)
+    _, _, one = await ask(world, ROUTES, headers={"max-items-per-page": "1"})
+
+    assert found == ["r0", "r1", "r2", "r3", "r4"]
+    assert len(one["value"]) == 1
+
+
+async def test_a_change_shows_late_where_it_is_told_to(world: World) -> None:
+    world.plane.lag = 2
+    await ask(world, ROUTE, **put())
+    seen = [len((await ask(world, ROUTES))[2]["value"]) for _ in range(3)]
+
+    assert seen == [0, 0, 1]
+
+
+async def test_it_throttles_and_refuses_without_words_where_it_is_told_to(world: World) -> None:
+    world.plane.faults.fault = HttpFault(status=429, code="TooManyRequests", times=1)
+    first, _, _ = await ask(world, ROUTES)
+    world.plane.is_wordless = True
+    second, headers, body = await ask(world, ROUTES, who="stranger")
+
+    assert (first, second, headers["Content-Length"], body) == (429, 403, "0", None)

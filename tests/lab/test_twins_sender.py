@@ -21,9 +21,10 @@ from lab.certificates import issue
 from lab.credential import managed_identity
 from lab.identity import ROLES, Directory
 from lab.identity.endpoint import IdentityEndpoint
-from lab.messaging.broker import Broker
+from lab.messaging.broker import AMQPS_PORT, Broker
 from lab.messaging.model import Hub, Namespace, Queue, Subscription, Topic
 from lab.plan import free_block
+from lab.proxy import Proxy, Slicer, Way
 from lab.twins import (
     POISON,
     Message,
@@ -44,6 +45,8 @@ pytestmark = [
 ROLE_IDS = {role.name: role.id for role in ROLES}
 NOTIFICATIONS = list(islice(Plant(3, datetime(2026, 1, 5, tzinfo=UTC)), 600))
 LARGE = [Message({}, bytes([letter]) * 400_000, None) for letter in b"abcde"]
+BEHIND = 15671
+"""Where the broker serves, behind the proxies that stand on the port which clients know."""
 HUBS = ("anywhere", "by-twin", "structured", "poisoned", "large", "empty")
 
 
@@ -56,6 +59,7 @@ class Cloud:
     hubs: Namespace
     bus: Namespace
     ca_file: str
+    before_bus: Proxy
     sender: ManagedIdentityCredential = field(init=False)
     auditor: ManagedIdentityCredential = field(init=False)
 
@@ -86,15 +90,23 @@ async def cloud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud
     entities = (
         Queue("plain"),
         Queue("sessions", session=True),
+        Queue("trickling"),
+        Queue("trickling-sessions", session=True),
         Topic("topic", (Subscription("all"), Subscription("by-session", session=True))),
     )
     bus = Namespace("operations", "servicebus", f"{block}.3", entities)
     tls = issue(tmp_path_factory.mktemp("tls"), [hubs.address, bus.address])
     directory = Directory()
-    endpoint, broker = IdentityEndpoint(directory), Broker(directory, (hubs, bus), tls)
-    await endpoint.start()
-    await broker.start()
-    cloud = Cloud(directory, endpoint, hubs, bus, str(tls.ca_file))
+    endpoint = IdentityEndpoint(directory)
+    broker = Broker(directory, (hubs, bus), tls, port=BEHIND)
+    before_hubs, before_bus = (
+        Proxy(f"the proxy before {each.name}", (each.address, BEHIND), port=AMQPS_PORT)
+        for each in (hubs, bus)
+    )
+    parts = (endpoint, broker, before_hubs, before_bus)
+    for part in parts:
+        await part.start()
+    cloud = Cloud(directory, endpoint, hubs, bus, str(tls.ca_file), before_bus)
     async with (
         cloud.identity("twins") as cloud.sender,
         cloud.identity("auditor") as cloud.auditor,
@@ -104,8 +116,8 @@ async def cloud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud
         cloud.may("auditor", "Azure Event Hubs Data Receiver", hubs.resource_id)
         cloud.may("auditor", "Azure Service Bus Data Receiver", bus.resource_id)
         yield cloud
-    await broker.stop()
-    await endpoint.stop()
+    for part in reversed(parts):
+        await part.stop()
 
 
 async def send_everywhere(cloud: Cloud) -> int:
@@ -281,3 +293,18 @@ async def test_a_topics_subscriptions_are_read_to_their_ends(
 ) -> None:
     assert Counter(m.stream for m in bus["all"]) == {"": 30}
     assert Counter(m.stream for m in bus["by-session"]) == {"s0": 10, "s1": 10, "s2": 10}
+
+
+@pytest.mark.parametrize("session", [False, True], ids=["queue", "session"])
+async def test_what_trickles_in_is_read_too(cloud: Cloud, *, session: bool) -> None:
+    """A receiver that deletes owns what was sent to it, also what has not arrived yet."""
+    queue = "trickling-sessions" if session else "trickling"
+    numbers = [str(number) for number in range(60)]
+    await fill(cloud, queue, [bus_message(int(n), "s" if session else None) for n in numbers])
+    cloud.before_bus.add(Slicer(size=2_000, seconds=0.3), [Way.DOWN])
+    try:
+        received = await read_queue(cloud.bus_access, queue, session=session)
+    finally:
+        cloud.before_bus.clear()
+
+    assert numbers == [message.message_id for message in received]

@@ -43,9 +43,11 @@ class World:
     facts: list[Fact] = field(default_factory=list)
 
     def reset(self) -> None:
-        """One twin, `pump-17`, and nothing that was seen."""
+        """One twin, `pump-17`, two endpoints, and nothing that was seen."""
         self.plane.twins = {"pump-17": {"$dtId": "pump-17", "pressure": 4}}
         self.plane.seen.clear()
+        self.plane.endpoints = {"landing": "Succeeded", "other": "Succeeded"}
+        self.plane.event_routes = {}
 
     def token(self, name: str, audience: str = AUDIENCE) -> str:
         return self.directory.issue(self.directory.principal(name), audience)
