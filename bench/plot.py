@@ -65,7 +65,7 @@ def _stack(axes: Axes, parts: Mapping[str, Mapping[str, float]]) -> None:
     axes.set_title("Where a microsecond goes: Twin Relay, whole function", loc="left")
     axes.spines[["top", "right", "left"]].set_visible(False)
     if parts:
-        axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.45), frameon=False)
+        axes.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.4, -0.4), frameon=False)
 
 
 def _flatness(axes: Axes, rows: list[Mapping[str, Any]]) -> None:
