@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import ssl
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -23,7 +24,7 @@ from lab.serving import HttpServer
 from lab.twins_filter import is_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from lab.certificates import TlsFiles
     from lab.identity import Directory
@@ -59,6 +60,8 @@ class TwinsDataPlane:
         paths: the path and query of each request, as they came.
         surplus: headers that every answer has as well.
         moved_to: where it redirects every request to; `""` for nowhere.
+        flow: what a listing of models answers with, piece by piece; `None` for the models. If
+            it raises, the connection is cut.
         is_public: whether it takes calls that come by no private endpoint.
         endpoints: the provisioning state of each, by name.
         event_routes: endpoint and filter of each, by id.
@@ -78,6 +81,7 @@ class TwinsDataPlane:
         self.paths: list[str] = []
         self.surplus: dict[str, str] = {}
         self.moved_to = ""
+        self.flow: Callable[[], AsyncGenerator[bytes]] | None = None
         self.is_public = True
         self.endpoints: dict[str, str] = {}
         self.event_routes: dict[str, dict[str, str]] = {}
@@ -279,8 +283,10 @@ class TwinsDataPlane:
         await request.json()
         return _json({"value": list(self.twins.values())}, {"query-charge": "2.75"})
 
-    async def read_models(self, _: web.Request) -> web.Response:
+    async def read_models(self, request: web.Request) -> web.StreamResponse:
         """Answer with every model."""
+        if self.flow is not None:
+            return await _flowing(request, self.flow())
         return _json({"value": list(self.models.values())})
 
     async def start_import(self, request: web.Request) -> web.Response:
@@ -312,6 +318,17 @@ def _known(name: str, routes: Mapping[str, dict[str, str]]) -> dict[str, str]:
 
 def _shown(name: str, route: Mapping[str, str]) -> dict[str, str]:
     return {"id": name, **route}
+
+
+async def _flowing(request: web.Request, flow: AsyncGenerator[bytes]) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await answer.prepare(request)
+    with suppress(ConnectionResetError):  # whoever asked has heard enough
+        async with aclosing(flow):
+            async for piece in flow:
+                await answer.write(piece)
+        await answer.write_eof()
+    return answer
 
 
 def _etag(twin: dict[str, Any]) -> str:

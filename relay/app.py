@@ -250,6 +250,19 @@ class Relay:
             finally:
                 await self._survey.look()
 
+    async def watch_service_tags(self) -> None:
+        """Look whether addresses changed, and hand over at once what is to be told of it.
+
+        Raises:
+            LookupError: the settings don't say where to look.
+            DiscoveryError: there is no list of today.
+        """
+        try:
+            await self.surface.watch_service_tags()
+        finally:
+            # Once a week: an instance may be gone before anything else hands over.
+            await self._pipeline.flush(is_urgent=True)
+
     def report(self) -> dict[str, Any]:
         """Say how each route fares, as the page and machines read it.
 

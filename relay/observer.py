@@ -94,10 +94,18 @@ class Unrouted:
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused:
-    """A request was not taken; the status is the answer's, 4xx or 5xx."""
+    """A request was not taken; the status is the answer's, 4xx or 5xx.
+
+    Attributes:
+        detail: why.
+        action: what was asked for, `""` for what is no action or is there for everybody.
+        caller: who asked, `""` while that is not known.
+    """
 
     status: int
     detail: str
+    action: str = ""
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)

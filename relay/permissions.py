@@ -30,6 +30,11 @@ class Action(StrEnum):
     EVENTS_WRITE = "events/write"
 
 
+TWINS: Final = "twins/*"
+"""What the proxy for pages is asked for: no action here, since tokens for it are Azure Digital
+Twins' own, and its role assignments decide."""
+
+
 @dataclass(frozen=True, slots=True)
 class AppRole:
     """A role of the Entra application that stands for the relay.

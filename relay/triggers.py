@@ -185,7 +185,7 @@ def _service_tags(functions: func.Blueprint, relay: Relay) -> None:
     @answered
     async def service_tags(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host's
         """Look whether the addresses of Azure Digital Twins changed since the rules."""
-        await relay.surface.watch_service_tags()
+        await relay.watch_service_tags()
 
 
 def _response(answer: Answer) -> func.HttpResponse:

@@ -50,14 +50,16 @@ class AccessError(Exception):
         status: of the HTTP answer.
         error: the code of RFC 6750, `""` where it has none.
         detail: what is wrong, in words that are safe to send and to log.
+        caller: who it is, `""` while that is not known.
     """
 
     status = 401
 
-    def __init__(self, detail: str, error: str = "") -> None:
+    def __init__(self, detail: str, error: str = "", caller: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
         self.error = error
+        self.caller = caller
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -218,15 +220,15 @@ def permit(caller: Caller, role: str, applications: frozenset[str]) -> None:
     Raises:
         ForbiddenError: naming what is missing.
     """
-    code = "insufficient_scope"
+    detail = ""
     if not caller.is_application:
-        raise ForbiddenError("the token is a user's: send with an application's own", code)
-    if applications and caller.application not in applications:
+        detail = "the token is a user's: send with an application's own"
+    elif applications and caller.application not in applications:
         detail = f"{caller} is none of the applications that may"
-        raise ForbiddenError(detail, code)
-    if role and role not in caller.roles:
+    elif role and role not in caller.roles:
         detail = f"{caller} lacks the app role {role}: assign it in Entra, and get a new token"
-        raise ForbiddenError(detail, code)
+    if detail:
+        raise ForbiddenError(detail, "insufficient_scope", str(caller))
 
 
 def _bearer(authorization: str | None) -> str:

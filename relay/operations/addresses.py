@@ -41,6 +41,11 @@ class Gate:
         address = caller_address(headers, self._proxies)
         return address is not None and any(address in network for network in self._networks)
 
+    def seen(self, headers: Mapping[str, str]) -> str:
+        """Say whence a request came, for whoever looks into a refusal."""
+        address = caller_address(headers, self._proxies)
+        return f"address {address}" if address else "an address that can't be told"
+
 
 def caller_address(
     headers: Mapping[str, str], proxies: int = 1

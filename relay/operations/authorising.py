@@ -46,6 +46,7 @@ class Authorizer:
             f"{self._audience or 'the relay'}: ask {self._contact} to assign it, then get a "
             "new token",
             "insufficient_scope",
+            str(caller),
         )
 
     def _allowed(self, caller: Caller) -> frozenset[Action]:

@@ -126,38 +126,28 @@ class HttpApi:
 
     async def answer(self, request: Request) -> Answer:
         """Answer a request, whatever it is."""
-        try:
-            return await self._answer(request)
-        except AccessError as error:
-            return self._refuse(error.status, error.detail, error.headers)
-        except BadRequestError as error:
-            return self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        except NotThereError as error:
-            return self._refuse(HTTPStatus.NOT_FOUND, str(error))
-        except NotNowError as error:
-            return self._refuse(HTTPStatus.CONFLICT, str(error))
-        except DeliveryError as error:
-            wait = max(1, round(error.wait)) if error.wait else _LATER
-            return self._refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"Blob storage does not answer: {error}",
-                {"Retry-After": str(wait)},
-            )
-
-    async def _answer(self, request: Request) -> Answer:
         parts = urlsplit(request.url)
         path = unquote(parts.path[len(self._base) :]).strip("/")
         method = request.method.upper()
         if self._page and (method, path) == ("GET", "routes") and _is_browser(request.headers):
             return self._page()
-        found, name = self._find("GET" if method == "HEAD" else method, path)
+        action = ""
+        try:
+            found, name = self._find("GET" if method == "HEAD" else method, path)
+            action = found.action or ""
+            return await self._answer(request, found, name)
+        except _REFUSALS as error:
+            return self._refuse(error, action)
+
+    async def _answer(self, request: Request, found: Resource, name: str) -> Answer:
+        reads = request.method.upper() in {"GET", "HEAD"}
         if found.action is not None:
             caller = await self._identify(request)
             self._permit(caller, found.action)
-        query = _query(parts.query, found.query)
-        body = _body(request) if method not in {"GET", "HEAD"} else {}
+        query = _query(urlsplit(request.url).query, found.query)
+        body = {} if reads else _body(request)
         answer = await found.handle(Call(name, query, body))
-        return _conditional(request, answer) if method in {"GET", "HEAD"} else answer
+        return _conditional(request, answer) if reads else answer
 
     def _find(self, method: str, path: str) -> tuple[Resource, str]:
         matches = {
@@ -174,11 +164,37 @@ class HttpApi:
                 return self._resources[key], name
         raise _NotAllowedError(sorted({key.partition(" ")[0] for key in matches}))
 
-    def _refuse(
-        self, status: int, detail: str, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        self._observe(RequestRefused(status, detail))
-        return problem(status, detail, {**(headers or {}), "Cache-Control": "no-store"})
+    def _refuse(self, error: Exception, action: str) -> Answer:
+        status, detail, headers = _told(error)
+        caller = error.caller if isinstance(error, AccessError) else ""
+        self._observe(RequestRefused(status, detail, action, caller))
+        return problem(status, detail, {**headers, "Cache-Control": "no-store"})
+
+
+_REFUSALS: Final = (
+    AccessError,
+    BadRequestError,
+    NotThereError,
+    NotNowError,
+    DeliveryError,
+)
+
+
+def _told(error: Exception) -> tuple[int, str, Mapping[str, str]]:
+    """Return status, detail and headers of what a refusal is answered."""
+    match error:
+        case AccessError():
+            return error.status, error.detail, error.headers
+        case DeliveryError():
+            wait = max(1, round(error.wait)) if error.wait else _LATER
+            detail = f"Blob storage does not answer: {error}"
+            return HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": str(wait)}
+        case NotThereError():
+            return HTTPStatus.NOT_FOUND, str(error), {}
+        case NotNowError():
+            return HTTPStatus.CONFLICT, str(error), {}
+        case _:
+            return HTTPStatus.BAD_REQUEST, str(error), {}
 
 
 class _NotAllowedError(AccessError):
@@ -263,7 +279,9 @@ def _conditional(request: Request, answer: Answer) -> Answer:
     digest = answer.headers.get("ETag") or f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     headers = {**answer.headers, "ETag": digest, "Cache-Control": "no-cache, private"}
     asked = request.headers.get("if-none-match", "")
-    if digest in [each.strip() for each in asked.split(",")] or asked.strip() == "*":
+    # Compared weakly (RFC 9110, 13.1.2): who compresses on the way makes a tag a weak one.
+    told = [each.strip().removeprefix("W/") for each in asked.split(",")]
+    if digest.removeprefix("W/") in told or asked.strip() == "*":
         kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
         return Answer(HTTPStatus.NOT_MODIFIED, kept)
     body = b"" if request.method.upper() == "HEAD" else answer.body

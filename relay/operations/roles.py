@@ -15,7 +15,15 @@ from relay import bicep
 from relay.assignments import Assigned, Difference, Wanted, difference
 from relay.identity import Identity
 from relay.needs import needs_of, needs_of_the_host
-from relay.operations.console import TROUBLE, SettingsFile, err, out, read_settings, say_json
+from relay.operations.console import (
+    TROUBLE,
+    AsJson,
+    SettingsFile,
+    err,
+    out,
+    read_settings,
+    say_json,
+)
 from relay.operations.management import Management, MayNotReadError, NotAnsweredError
 from relay.tokens import claims_of
 
@@ -62,8 +70,10 @@ def command(
         bool,
         typer.Option("--compare", help="Ask Azure what is assigned, and show the difference."),
     ] = False,
+    in_json: AsJson = False,
 ) -> None:
     """Show the role assignments that the settings need, each at its narrowest scope."""
+    how = Format.JSON if in_json else how
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     told = read_settings(settings, as_json=how is Format.JSON)
     roles = asyncio.run(find(told, compare=compare))

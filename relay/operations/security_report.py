@@ -11,7 +11,7 @@ from rich.text import Text
 
 from relay.assignments import READER
 from relay.needs import Act, needs_of, needs_of_the_host
-from relay.operations.console import SettingsFile, out, read_settings, say_json
+from relay.operations.console import AsJson, SettingsFile, out, read_settings, say_json
 from relay.settings import Network
 
 if TYPE_CHECKING:
@@ -79,8 +79,10 @@ def command(
     how: Annotated[
         Format, typer.Option("--format", help="Write text, Markdown or JSON.")
     ] = Format.TEXT,
+    in_json: AsJson = False,
 ) -> None:
     """Write identities, audiences, roles and network posture for a security review."""
+    how = Format.JSON if in_json else how
     told = read_settings(settings, as_json=how is Format.JSON)
     report = as_json(told)
     if how is Format.JSON:

@@ -3,6 +3,9 @@
 The proxy leads to one configured instance and nowhere else. It shows the caller's own token, so
 that the instance's role assignments decide; the relay's identity is not lent. Only documented
 headers pass. Data plane and its headers: the instance's REST reference, 2023-10-31.
+
+The host takes whole bodies only (docs/decisions/0014-bodies-are-whole.md): an answer is read as
+it comes, and all that are read at a time share a bounded room.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import asyncio
 import json
 import re
 import ssl
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -21,6 +25,7 @@ from yarl import URL
 
 from relay.observer import RequestRefused
 from relay.operations.answers import PROBLEM, Answer, problem
+from relay.permissions import TWINS
 from relay.refusals import TWINS_OWNER, TWINS_READER
 
 if TYPE_CHECKING:
@@ -63,6 +68,9 @@ _REMEMBERED: Final = 600
 """Seconds for which a browser need not ask again; some browsers cap it at that or below."""
 _PATIENCE: Final = 100.0
 _LARGEST: Final = 32 * 1024 * 1024
+_ROOM: Final = 64 * 1024 * 1024
+_SOON: Final = 2
+"""Seconds after which there may be room again: an answer takes no longer to be handed over."""
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -93,6 +101,13 @@ class _RefusedError(Exception):
         self.answer = answer
 
 
+@dataclass(frozen=True, slots=True)
+class _Unreached(Answer):
+    """What is answered for an instance out of reach: why is for the log, not for strangers."""
+
+    why: str = ""
+
+
 class TwinsProxy:
     """Answers requests under `/api/twins/`, or where an app of several relays has it.
 
@@ -101,7 +116,8 @@ class TwinsProxy:
         observe: hears of requests that are refused.
         base: how the paths of its own begin.
         ca_file: authorities to trust instead of the public ones.
-        largest: the bytes that an answer may have: the host hands over whole bodies only.
+        largest: the bytes that the body of a request or of an answer may have.
+        room: the bytes that all answers may have together that are being read.
     """
 
     def __init__(
@@ -111,6 +127,7 @@ class TwinsProxy:
         base: str = "/api/twins/",
         ca_file: str | None = None,
         largest: int = _LARGEST,
+        room: int = _ROOM,
     ) -> None:
         self._base = base
         self._observe = observe
@@ -118,6 +135,8 @@ class TwinsProxy:
         self._host = urlsplit(instance.address).hostname or ""
         self._ca_file = ca_file
         self._largest = largest
+        self._room = room
+        self._opening = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     async def answer(self, request: Request) -> Answer:
@@ -125,7 +144,8 @@ class TwinsProxy:
         answer = _varied(await self._answer(request))
         if answer.headers.get("Content-Type") == PROBLEM:
             detail = str(json.loads(answer.body)["detail"])
-            self._observe(RequestRefused(answer.status, f"twins: {detail}"))
+            why = f": {answer.why}" if isinstance(answer, _Unreached) else ""
+            self._observe(RequestRefused(answer.status, f"{detail}{why}", TWINS))
         return answer
 
     async def _answer(self, request: Request) -> Answer:
@@ -149,15 +169,19 @@ class TwinsProxy:
     async def _forward(self, request: Request) -> Answer:
         try:
             target = _checked(self._instance.address, self._base, request)
-            return await self._ask(target, request)
+            body = _sent(request, self._largest)
+            return await self._ask(target, request, body)
         except _RefusedError as refused:
             return refused.answer
         except TimeoutError:
             return problem(504, f"{self._host} did not answer in time")
+        except aiohttp.ClientPayloadError:
+            return problem(502, f"{self._host} broke off its answer: ask again")
         except (aiohttp.ClientError, OSError) as error:
-            return problem(502, f"{self._host} can't be reached: {error}")
+            answer = problem(502, f"{self._host} can't be reached; the relay's log says why")
+            return _Unreached(answer.status, answer.headers, answer.body, str(error))
 
-    async def _ask(self, target: URL, request: Request) -> Answer:
+    async def _ask(self, target: URL, request: Request, sent: bytes) -> Answer:
         method = request.method.upper()
         headers = {name: request.headers[name] for name in SENT if name in request.headers}
         session = await self._opened()
@@ -165,12 +189,10 @@ class TwinsProxy:
             method,
             target,
             headers=headers,
-            data=request.get_body() or None,
+            data=sent or None,
             allow_redirects=False,
         ) as reply:
-            body = await _whole(reply, self._largest)
-            if body is None:
-                return problem(502, f"the answer has more than {self._largest} bytes")
+            body = await self._whole(reply)
             if HTTPStatus(reply.status).is_redirection and reply.status != 304:  # noqa: PLR2004
                 return problem(502, f"{self._host} sends elsewhere, where nobody is followed")
             passed = {name: reply.headers[name] for name in RETURNED if name in reply.headers}
@@ -178,27 +200,42 @@ class TwinsProxy:
                 return _refused(self._host, method, headers["authorization"], body, passed)
             return Answer(reply.status, passed, body)
 
+    async def _whole(self, reply: aiohttp.ClientResponse) -> bytes:
+        """Read an answer as it comes.
+
+        Raises:
+            _RefusedError: it is too large, or all that are being read are.
+        """
+        found = bytearray()
+        try:
+            async for chunk in reply.content.iter_any():
+                found += chunk
+                self._room -= len(chunk)
+                if len(found) > self._largest:
+                    raise _RefusedError(_too_large(self._largest))
+                if self._room < 0:
+                    raise _RefusedError(_BUSY)
+            return bytes(found)
+        finally:
+            self._room += len(found)
+
     async def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            context = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=_PATIENCE),
-                connector=aiohttp.TCPConnector(ssl=context),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent", "Content-Type"),
-                trust_env=True,
-            )
+        async with self._opening:
+            if self._session is None:
+                self._session = _session(
+                    await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
+                )
         return self._session
 
 
-async def _whole(reply: aiohttp.ClientResponse, largest: int) -> bytes | None:
-    """Read an answer as it comes; `None` once it is too large."""
-    found = bytearray()
-    async for chunk in reply.content.iter_any():
-        found += chunk
-        if len(found) > largest:
-            return None
-    return bytes(found)
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=_PATIENCE),
+        connector=aiohttp.TCPConnector(ssl=context),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Content-Type"),
+        trust_env=True,
+    )
 
 
 def _preflight(origin: str, headers: Mapping[str, str]) -> Answer:
@@ -231,14 +268,15 @@ def _shared(origin: str, answer: Answer) -> Answer:
             name for name in RETURNED if name != "content-type"
         ),
     }
-    return Answer(answer.status, {**answer.headers, **granted}, answer.body)
+    return replace(answer, headers={**answer.headers, **granted})
 
 
 def _varied(answer: Answer) -> Answer:
     """Keep caches from giving one origin's answer to another, and from keeping any."""
     vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
-    headers = {**answer.headers, "Vary": vary, "Cache-Control": "no-store"}
-    return Answer(answer.status, headers, answer.body)
+    return replace(
+        answer, headers={**answer.headers, "Vary": vary, "Cache-Control": "no-store"}
+    )
 
 
 def _checked(address: str, base: str, request: Request) -> URL:
@@ -251,10 +289,6 @@ def _checked(address: str, base: str, request: Request) -> URL:
     if method not in METHODS:
         allow = {"Allow": ", ".join((*METHODS, "OPTIONS"))}
         raise _RefusedError(problem(405, f"{method} is no method of the data plane", allow))
-    if "transfer-encoding" in request.headers and not request.get_body():
-        # The Functions host hands over a body only where it knows its length.
-        detail = "chunked bodies don't get here: send a Content-Length"
-        raise _RefusedError(problem(411, detail))
     if not request.headers.get("authorization", "").lower().startswith("bearer "):
         detail = (
             "there is no bearer token: sign in, and send your own token for "
@@ -265,6 +299,38 @@ def _checked(address: str, base: str, request: Request) -> URL:
         return _target(address, base, request.url)
     except ValueError as error:
         raise _RefusedError(problem(HTTPStatus.BAD_REQUEST, str(error))) from error
+
+
+def _sent(request: Request, largest: int) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        _RefusedError: it is too large, or the host swallowed it.
+    """
+    body = request.get_body()
+    if "transfer-encoding" in request.headers and not body:
+        # The Functions host hands over a body only where it knows its length.
+        detail = "chunked bodies don't get here: send a Content-Length"
+        raise _RefusedError(problem(411, detail))
+    if len(body) > largest:
+        raise _RefusedError(problem(413, f"the body has more than {largest} bytes"))
+    return body
+
+
+def _too_large(largest: int) -> Answer:
+    detail = (
+        f"the answer has more than {largest} bytes, which are all that is passed at once: ask "
+        "for smaller pages by the header max-items-per-page"
+    )
+    return problem(502, detail)
+
+
+_BUSY: Final = problem(
+    503,
+    "too many large answers are being passed at this moment: ask again, or for smaller pages "
+    "by the header max-items-per-page",
+    {"Retry-After": str(_SOON)},
+)
 
 
 def _target(address: str, base: str, url: str) -> URL:

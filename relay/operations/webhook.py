@@ -21,6 +21,7 @@ from relay.ingress.http import UNDERSTOOD, NotUnderstoodError, from_http, mode_o
 from relay.observer import RequestRefused
 from relay.operations.access import AccessError, permit
 from relay.operations.answers import Answer, in_json, problem
+from relay.permissions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -105,11 +106,12 @@ class Webhook:
         except _RefusedError as refused:
             return self._refuse(refused.status, refused.detail, refused.headers)
         except AccessError as error:
-            return self._refuse(error.status, error.detail, error.headers)
+            return self._refuse(error.status, error.detail, error.headers, caller=error.caller)
 
     async def _answer(self, request: Request) -> Answer:
         if self._gate is not None and not self._gate.lets_in(request.headers):
-            raise _RefusedError(403, "calls from this address are not taken")
+            detail = "calls from this address are not taken"
+            return self._refuse(403, detail, {}, caller=self._gate.seen(request.headers))
         match request.method.upper():
             case "OPTIONS":
                 return self._consent(request.headers)
@@ -184,9 +186,14 @@ class Webhook:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, malformed[0].detail)
 
     def _refuse(
-        self, status: int, detail: str, headers: Mapping[str, str], public: str = ""
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str],
+        public: str = "",
+        caller: str = "",
     ) -> Answer:
-        self._observe(RequestRefused(status, detail))
+        self._observe(RequestRefused(status, detail, Action.EVENTS_WRITE, caller))
         return problem(status, public or detail, headers)
 
 

@@ -104,8 +104,8 @@ class Telemetry:
         match fact:
             case Unreadable(route, blob):
                 self._records.write(ERROR, Log.UNREADABLE, route.name, blob=blob)
-            case RequestRefused(status, detail):
-                self._request_refused(status, detail)
+            case RequestRefused():
+                self._request_refused(fact)
             case ServiceTagsLooked(tag, added, removed):
                 self._service_tags(tag, added, removed)
             case BlobFailed(error):
@@ -240,13 +240,21 @@ class Telemetry:
         else:
             self._records.write(ERROR, Log.BLOB_FAILED, reason=reason, detail=error.detail)
 
-    def _request_refused(self, status: int, detail: str) -> None:
+    def _request_refused(self, fact: RequestRefused) -> None:
         """A caller of the relay's own surface is one who is refused, if it is 401 or 403."""
-        self._meters.requests.add(1, self._own | {names.STATUS: status})
-        reason = _REFUSED_WITH.get(status)
+        asked: dict[str, str | int] = {names.ACTION: fact.action} if fact.action else {}
+        self._meters.requests.add(1, {**self._own, names.STATUS: fact.status, **asked})
+        reason = _REFUSED_WITH.get(fact.status)
         if reason is not None:
-            self._refused(DeliveryError(reason, detail), RefusedBy.RELAY)
-        self._records.write(WARNING, Log.REQUEST_REFUSED, status=status, detail=detail)
+            self._refused(DeliveryError(reason, fact.detail), RefusedBy.RELAY)
+        self._records.write(
+            WARNING,
+            Log.REQUEST_REFUSED,
+            status=fact.status,
+            action=fact.action,
+            caller=fact.caller,
+            detail=fact.detail,
+        )
 
     def _service_tags(self, tag: str, added: Sequence[str], removed: Sequence[str]) -> None:
         """A range that was added has no rule yet, and who calls from it is refused."""

@@ -27,6 +27,7 @@ EXPORTER: Final = "relay.exporter"
 SIGNAL: Final = "relay.signal"
 TAG: Final = "relay.service_tag.name"
 CHANGE: Final = "relay.service_tag.change"
+ACTION: Final = "relay.action"
 STATUS: Final = "http.response.status_code"
 ERROR_TYPE: Final = "error.type"
 SYSTEM: Final = "messaging.system"
@@ -127,8 +128,8 @@ BATCH: Final = Metric(
 REQUESTS: Final = Metric(
     "relay.requests.refused",
     "{request}",
-    "Requests that were not taken, by status",
-    frozenset({STATUS}),
+    "Requests that were not taken, by status and by what was asked for",
+    frozenset({STATUS, ACTION}),
 )
 DRIFT: Final = Metric(
     "relay.service_tag.drift",

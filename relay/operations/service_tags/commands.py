@@ -89,8 +89,10 @@ def rules(
     grace: Annotated[
         int, typer.Option(min=0, metavar="DAYS", help="How long removals wait.")
     ] = GRACE,
+    in_json: AsJson = False,
 ) -> None:
     """Write the IP rules that let Azure Digital Twins in."""
+    written = Format.JSON if in_json else written
     is_json = written is Format.JSON
     try:
         selection = read_tags(_read(file, as_json=is_json)).select(tag, region or ())

@@ -84,6 +84,7 @@ def test_a_refusal_names_who_what_which_roles_and_whom_to_ask() -> None:
     told = caught.value.detail
 
     assert "application a (object id o) may not do deadLetters/redrive/action" in told
+    assert caught.value.caller == "application a (object id o)"
     assert "one of the app roles Relay.Operator, Relay.Shift of api://twin-relay" in told
     assert "ask the platform team" in told
     assert caught.value.headers["WWW-Authenticate"].startswith('Bearer error="insufficient_sc')

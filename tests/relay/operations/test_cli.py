@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from relay.operations.cli import app
@@ -34,6 +38,9 @@ SETTINGS = {
 }
 
 
+COMMANDS = typer.main.get_command(app)
+
+
 def call(*arguments: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "relay", *arguments],
@@ -43,6 +50,48 @@ def call(*arguments: str, settings: dict[str, str]) -> subprocess.CompletedProce
         text=True,
         check=False,
     )
+
+
+def commands(found: Any = COMMANDS, *names: str) -> Iterator[tuple[str, ...]]:
+    """Every command that does something, by its words."""
+    below = getattr(found, "commands", {})
+    if not below or found.invoke_without_command:
+        yield names
+    for name, each in below.items():
+        yield from commands(each, *names, name)
+
+
+ALL = [each for each in commands() if each]
+NEEDED = {
+    ("probe",): ["--read", "event-hub:ANALYTICS/everything"],
+    ("routes", "explain"): ["nowhere.json"],
+    ("routes", "adt"): ["--endpoint", "landing"],
+    ("service-tags", "rules"): ["nowhere.json", "--target", "storage"],
+    ("service-tags", "diff"): ["nowhere.json", "nowhere.json"],
+    ("service-tags", "fetch"): ["/dev/null/x", "--subscription", "s", "--location", "l"],
+}
+"""What commands can't do without, of no use here."""
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_whatever_goes_wrong_with_a_command_json_has_it(command: tuple[str, ...]) -> None:
+    """One object on standard output and nothing else, for a program that waits for it."""
+    settings = [] if command[0] == "service-tags" else ["--settings", "nowhere.json"]
+    done = CliRunner().invoke(app, [*command, "--json", *settings, *NEEDED.get(command, [])])
+
+    assert done.exit_code in {1, 2}, done.output
+    told = json.loads(done.stdout)
+    assert told.keys() == {"error"}
+    assert told["error"]
+
+
+def test_the_table_in_the_docs_has_every_command() -> None:
+    table = re.findall(
+        r"^\| (`.*?) \|", (ROOT / "docs" / "cli.md").read_text("utf-8"), re.MULTILINE
+    )
+    words = {word for line in table for word in re.findall(r"[a-z-]{3,}", line)}
+
+    assert {word for each in ALL for word in each} <= words
 
 
 def test_the_routes_are_shown_as_json() -> None:

@@ -93,3 +93,20 @@ def test_the_surface_is_as_it_is_described(surface: str, case: schemathesis.Case
     case.call_and_validate(
         base_url=f"{surface}/api", headers={"Authorization": "Bearer operator"}
     )
+
+
+@pytest.mark.parametrize("who", ["reader", "stranger"])
+@SCHEMA.parametrize()
+@settings(
+    max_examples=3,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+def test_whoever_may_not_is_refused_as_it_is_described(
+    surface: str, case: schemathesis.Case, who: str
+) -> None:
+    answer = case.call_and_validate(
+        base_url=f"{surface}/api", headers={"Authorization": f"Bearer {who}"}
+    )
+
+    if who == "stranger" and case.operation.definition.raw.get("security") != []:
+        assert answer.status_code in {401, 404, 405}  # the tester makes up paths and methods

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -374,6 +375,7 @@ async def test_every_refusal_is_told(world: World, proxy: TwinsProxy) -> None:
     told = [fact for fact in world.facts if isinstance(fact, RequestRefused)]
 
     assert [fact.status for fact in told] == [403, 401, 403]
+    assert {fact.action for fact in told} == {"twins/*"}
     assert "https://evil.example" in told[0].detail
     assert "refused the caller" in told[2].detail
 
@@ -381,13 +383,17 @@ async def test_every_refusal_is_told(world: World, proxy: TwinsProxy) -> None:
 # Trouble
 
 
-async def test_an_instance_out_of_reach_is_a_bad_gateway(
+async def test_an_instance_out_of_reach_is_a_bad_gateway_and_the_log_says_why(
     world: World, proxy: TwinsProxy
 ) -> None:
+    """Whoever asks is not known: addresses inside a network are not for him."""
     await world.plane.stop()
     answer = await proxy.answer(a_request(world))
+    [told] = [fact for fact in world.facts if isinstance(fact, RequestRefused)]
 
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (502, PAGE)
+    assert b"Connect call failed" not in answer.body
+    assert "Connect call failed" in told.detail
 
 
 async def test_an_instance_with_a_strangers_certificate_is_not_shown_the_token(
@@ -401,12 +407,94 @@ async def test_an_instance_with_a_strangers_certificate_is_not_shown_the_token(
     assert world.plane.seen == []
 
 
-async def test_an_answer_without_end_is_cut_off(world: World) -> None:
-    world.plane.models["big"] = {"text": "x" * 5000}
+# Bodies are whole, and their sizes bounded
+
+
+MODELS = f"/api/twins/models?{VERSION}"
+
+
+async def test_an_answer_without_end_is_cut_off_while_it_comes(world: World) -> None:
+    let_go = asyncio.Event()
+
+    async def without_end() -> AsyncGenerator[bytes]:
+        try:
+            while True:
+                yield b"x" * 1000
+        finally:
+            let_go.set()
+
+    world.plane.flow = without_end
     async with a_proxy(world, {PAGE}, largest=4000) as proxy:
-        answer = await proxy.answer(a_request(world, f"/api/twins/models?{VERSION}"))
+        answer = await proxy.answer(a_request(world, MODELS))
+        await asyncio.wait_for(let_go.wait(), 10)
 
     assert answer.status == 502
+    assert "more than 4000 bytes" in body_of(answer.body)["detail"]
+    assert "max-items-per-page" in body_of(answer.body)["detail"]
+
+
+@pytest.mark.parametrize(("size", "status"), [(0, 200), (4000, 200), (4001, 502)])
+@pytest.mark.parametrize("piece", [7, 4001])
+async def test_an_answer_is_passed_whole_or_not_at_all(
+    world: World, size: int, status: int, piece: int
+) -> None:
+    written = bytes(number % 251 for number in range(size))
+
+    async def in_pieces() -> AsyncGenerator[bytes]:
+        for start in range(0, size, piece):
+            yield written[start : start + piece]
+
+    world.plane.flow = in_pieces
+    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+        answer = await proxy.answer(a_request(world, MODELS))
+
+    assert answer.status == status
+    assert (answer.body == written) == (status == 200)
+
+
+async def test_an_answer_that_breaks_off_is_not_shown_as_a_whole_one(
+    world: World, proxy: TwinsProxy
+) -> None:
+    async def half() -> AsyncGenerator[bytes]:
+        yield b'{"value": ['
+        raise OSError
+
+    world.plane.flow = half
+    answer = await proxy.answer(a_request(world, MODELS))
+
+    assert answer.status == 502
+    assert "broke off its answer" in body_of(answer.body)["detail"]
+
+
+async def test_answers_share_a_bounded_room_which_is_free_again_afterwards(
+    world: World,
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def slow() -> AsyncGenerator[bytes]:
+        yield b"x" * 3000
+        await goes_on.wait()
+        yield b"y" * 1000
+
+    world.plane.flow = slow
+    async with a_proxy(world, {PAGE}, largest=5000, room=5000) as proxy:
+        asked = [asyncio.create_task(proxy.answer(a_request(world, MODELS))) for _ in range(2)]
+        done, pending = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        goes_on.set()
+        [refused], [taken] = [each.result() for each in done], await asyncio.gather(*pending)
+        again = await proxy.answer(a_request(world, MODELS))
+
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "2")
+    assert [(each.status, len(each.body)) for each in (taken, again)] == [(200, 4000)] * 2
+
+
+async def test_a_body_that_is_too_large_goes_nowhere(world: World) -> None:
+    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+        refused = await proxy.answer(a_request(world, MODELS, "POST", body=b"x" * 4001))
+        seen = len(world.plane.seen)
+        await proxy.answer(a_request(world, MODELS, "POST", body=b"x" * 4000))
+
+    assert (refused.status, seen, len(world.plane.seen)) == (413, 0, 1)
 
 
 async def test_nobody_is_sent_elsewhere(world: World, proxy: TwinsProxy) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,7 @@ async def stage(one_stage: Stage) -> Stage:
     return one_stage
 
 
+MODELS = f"/api/twins/models?{VERSION}"
 TWIN = f"/api/twins/digitaltwins/pump-17?{VERSION}"
 
 
@@ -148,6 +150,39 @@ async def test_a_page_reads_why_it_was_refused(stage: Stage) -> None:
 
     assert found["status"] == 403
     assert "Azure Digital Twins Data Reader" in found["body"]
+
+
+async def test_a_page_reads_an_answer_of_many_megabytes_whole(stage: Stage) -> None:
+    """The worker's runtime hands bodies over whole; see decision 14."""
+    piece = bytes(range(32, 127)) * 1000
+
+    async def long() -> AsyncGenerator[bytes]:
+        for _ in range(100):
+            yield piece
+
+    stage.world.plane.flow = long
+    found = await stage.fetch(stage.friend, MODELS)
+
+    assert found["status"] == 200
+    assert found["body"].encode() == piece * 100
+
+
+async def test_an_answer_without_end_is_a_problem_and_no_half_answer(stage: Stage) -> None:
+    let_go = asyncio.Event()
+
+    async def without_end() -> AsyncGenerator[bytes]:
+        try:
+            while True:
+                yield b"x" * (1 << 20)
+        finally:
+            let_go.set()
+
+    stage.world.plane.flow = without_end
+    found = await stage.fetch(stage.friend, MODELS)
+    await asyncio.wait_for(let_go.wait(), 10)
+
+    assert found["status"] == 502
+    assert "max-items-per-page" in found["body"]
 
 
 async def test_a_page_of_another_origin_reads_nothing_and_its_request_goes_nowhere(

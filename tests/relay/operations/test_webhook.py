@@ -163,7 +163,11 @@ async def test_whoever_may_not_is_told_so_and_nothing_is_read(
     assert status == problem(answer)["status"]
     assert not request.was_read
     assert not hook.settled
-    assert [RequestRefused(status, problem(answer)["detail"])] == hook.facts
+    [fact] = hook.facts
+    assert isinstance(fact, RequestRefused)
+    assert (status, problem(answer)["detail"]) == (fact.status, fact.detail)
+    assert fact.action == "events/write"
+    assert bool(fact.caller) == (status == 403)
     assert ("Retry-After" if status == 503 else "WWW-Authenticate") in answer.headers
 
 
@@ -454,7 +458,8 @@ async def test_whoever_calls_from_elsewhere_is_refused_before_he_is_asked_who_he
     answer = await hook.answer(HttpRequest(method, elsewhere))
 
     assert (answer.status, hook.settled) == (403, [])
-    assert [RequestRefused(403, "calls from this address are not taken")] == hook.facts
+    detail = "calls from this address are not taken"
+    assert hook.facts == [RequestRefused(403, detail, "events/write", "address 198.51.100.7")]
 
 
 async def test_whoever_calls_from_the_service_is_asked_who_he_is() -> None:

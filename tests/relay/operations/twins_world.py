@@ -46,6 +46,7 @@ class World:
         """One twin, `pump-17`, two endpoints, and nothing that was seen."""
         self.plane.twins = {"pump-17": {"$dtId": "pump-17", "pressure": 4}}
         self.plane.seen.clear()
+        self.plane.flow = None
         self.plane.endpoints = {"landing": "Succeeded", "other": "Succeeded"}
         self.plane.event_routes = {}
 

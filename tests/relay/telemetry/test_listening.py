@@ -483,18 +483,22 @@ def test_blob_that_does_not_answer_is_no_refusal(
 def test_a_caller_whom_the_relay_itself_refuses_is_counted_as_such(
     ear: Ear, log: pytest.LogCaptureFixture, status: int, reason: str | None
 ) -> None:
-    ear.telemetry(RequestRefused(status, "no token was given"))
+    ear.telemetry(RequestRefused(status, "it is not assigned", "routes/read", "user 17"))
 
-    assert ear.series("relay.requests.refused") == {
-        "relay.requests.refused": {(("http.response.status_code", status),): 1}
-    }
+    series = (("http.response.status_code", status), ("relay.action", "routes/read"))
+    assert ear.series("relay.requests.refused") == {"relay.requests.refused": {series: 1}}
     refused = {(("error.type", reason), ("relay.refused_by", "relay")): 1}
     assert ear.series("relay.authorization.failures") == (
         {"relay.authorization.failures": refused} if reason else {}
     )
     assert told(log)[-1] == (
         "relay.request_refused",
-        {"status": status, "detail": "no token was given"},
+        {
+            "status": status,
+            "action": "routes/read",
+            "caller": "user 17",
+            "detail": "it is not assigned",
+        },
     )
 
 
