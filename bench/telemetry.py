@@ -27,7 +27,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench.azure import a_local_azure
-from bench.events import LANES, lanes
+from bench.events import lanes
 from relay.app import from_environment
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bench.azure import Azure
     from relay.app import Relay
 
+LANES = 4
 WARM_UP = 3
 OFF = "off"
 ROUTES = [
