@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import azure.functions as func
 import pytest
 from azure.eventhub import EventData
 from azure.eventhub._pyamqp.utils import get_message_encoded_size
 from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
+from azure.functions.eventhub import EventHubTriggerConverter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.events import TWINS, Update, lanes, written
+from bench.events import TWINS, Update, datum, lanes, written
 from lab.functions.event_hub_data import batch
 
 
@@ -44,6 +46,24 @@ def test_they_are_written_as_the_labs_host_writes_them(
     expected = batch([each.received() for each in updates], partition, binary=True)
 
     assert expected == written(updates, partition)
+
+
+def test_they_are_decoded_as_the_functions_library_decodes_them() -> None:
+    here, there = lanes()[0], lanes()[0]
+    data = there.invocation(120)
+    metadata = {name: datum(value) for name, value in data.metadata.items()}
+
+    expected = EventHubTriggerConverter.decode(datum(data.input), trigger_metadata=metadata)
+
+    for wanted, found in zip(expected, here.batch(120), strict=True):
+        assert wanted.metadata == found.metadata
+        assert content(wanted) == content(found)
+
+
+def content(event: func.EventHubEvent) -> dict[str, object]:
+    return {
+        name: value for name, value in vars(event).items() if "trigger_metadata" not in name
+    }
 
 
 @pytest.mark.parametrize("size", [200, 2_048, 262_144])
