@@ -1,6 +1,6 @@
 """`make bench`: the relay against what one would otherwise run, and against the limits.
 
-    python -m bench [--quick] [--growth] [--json] [--only TEXT ...] [--no-document]
+    python -m bench [--quick] [--growth] [--json] [--only TEXT ...] [--[no-]document]
 
 The whole of it takes about a quarter of an hour on two quiet cores and writes
 `docs/performance.md` and its picture; `--quick` takes some three minutes and writes nothing;
@@ -181,7 +181,9 @@ def parsed(given: Sequence[str] | None) -> argparse.Namespace:
         "--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="what of it"
     )
     options.add_argument(
-        "--no-document", action="store_true", help="leave docs/performance.md as it is"
+        "--document",
+        action=argparse.BooleanOptionalAction,
+        help="write docs/performance.md; only a complete run does so by itself",
     )
     options.add_argument("--smoke", action="store_true", help="hardly anything: does it run?")
     return options.parse_args(given)
@@ -212,7 +214,7 @@ def main(given: Sequence[str] | None = None) -> int:
         {"why": each.why, "found": each.found, "bound": each.bound, "holds": each.holds}
         for each in verdicts
     ]
-    if complete and not arguments.no_document:
+    if complete if arguments.document is None else arguments.document:
         DOCUMENT.write_text(report.written(DOCUMENT.read_text("utf-8"), run, verdicts), "utf-8")
         plot.draw(run, PICTURE)
         say(f"written: {DOCUMENT.relative_to(ROOT)}, {PICTURE.relative_to(ROOT)}")
