@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +18,12 @@ from relay.delivery import Delivery
 from relay.filters import lint
 from relay.health import Health
 from relay.identity import Identity
+from relay.needs import Act, needs_of
 from relay.observer import Delivered, tell_all
 from relay.operations.access import Authenticator
 from relay.operations.answers import Answer
 from relay.operations.examination import Examination
+from relay.operations.knocking import knock
 from relay.operations.operating import Parts
 from relay.operations.page import page
 from relay.operations.route_report import report
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from relay.routing import Destination, Route
     from relay.sending import Sink
     from relay.settings import Container, ManagedIdentity, Settings
+    from relay.survey import Knock
 
 
 _APP: Final = Path(__file__).resolve().parent.parent
@@ -80,8 +83,11 @@ class Relay:
         for warning in settings.warnings:
             self._telemetry.setting_warning(warning)
         names = [route.name for route in settings.routes]
-        self.health = Health(names, _now, self._telemetry.route_state)
-        self._telemetry.follow(self.health.routes.values)
+        knocks = self._knocks()
+        self.health = Health(
+            names, _now, self._telemetry.route_state, knocks, self._telemetry.place_state
+        )
+        self._telemetry.follow(self.health.routes.values, self.health.places.values)
         for route in settings.routes:
             for finding in lint(route.filter.text):
                 self._telemetry.filter_finding(route.name, finding)
@@ -104,7 +110,7 @@ class Relay:
         )
         sender = Sender(self._sinks, observe)
         self._dead_letters = dead_letters
-        self._survey = Survey(settings.routes, dead_letters, observe)
+        self._survey = Survey(settings.routes, dead_letters, observe, knocks)
         self._twins: list[TwinsDeadLetters] = []
         self._delivery = Delivery(
             settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
@@ -126,6 +132,15 @@ class Relay:
     async def _examine(self) -> dict[str, Any]:
         """Run the doctor, with identities of its own."""
         return (await Examination(self.settings).run()).as_json()
+
+    def _knocks(self) -> dict[str, Knock]:
+        """Return how to try each ingress that the host reads for this relay."""
+        ca_file = self.settings.ca_file
+        return {
+            need.subject: partial(knock, need, self._identity(need.identity), ca_file)
+            for need in needs_of(self.settings)
+            if need.act is Act.LISTEN
+        }
 
     def _build_webhook(self, observe: Observer) -> Webhook | None:
         http = self.settings.ways_in.http
@@ -266,7 +281,8 @@ class Relay:
     def report(self) -> dict[str, Any]:
         """Say how each route fares, as the page and machines read it.
 
-        What waits in Blob is counted anew in the background, for whoever asks again.
+        What waits in Blob is counted anew in the background, for whoever asks again, and each
+        ingress is tried.
         """
         self._survey.look_soon()
         servers = {name: each.namespace for name, each in self.settings.connections.items()}
@@ -277,6 +293,7 @@ class Relay:
             self._rates.per_minute,
             _now(),
             self.settings.telemetry.instance,
+            self.health.places.values(),
         )
 
     async def close(self) -> None:

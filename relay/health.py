@@ -1,4 +1,4 @@
-"""How each route fares, and why; told by what happens to its events and by what is in Blob.
+"""How routes and other places fare, and why; told by what happens to events and is in Blob.
 
 | state         | meaning                                                              |
 |---------------|----------------------------------------------------------------------|
@@ -12,6 +12,10 @@ What a process has not seen itself, Blob tells it: events that wait there count 
 in a process that has just begun, and where none wait, an old failure counts no more. A state
 that nothing has confirmed for a while, in a process that gets none of the route's events any
 more, is not *current*: others know better.
+
+Places that are no destination have a state too, told by trying them: each ingress, since it
+refuses the Functions host, which tells the relay nothing; and the dead letters in Blob, which
+may not be needed for days. One is *degraded* after one failure that may pass.
 """
 
 from __future__ import annotations
@@ -23,7 +27,17 @@ from typing import TYPE_CHECKING, Final
 
 from relay.dead_letters import Fate
 from relay.failures import Fault, Reason, explained
-from relay.observer import DeadLettered, Delivered, Fact, Failed, Redriven, Sent, Surveyed
+from relay.observer import (
+    BlobLooked,
+    DeadLettered,
+    Delivered,
+    Fact,
+    Failed,
+    Knocked,
+    Redriven,
+    Sent,
+    Surveyed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +49,8 @@ SETTLING: Final = timedelta(minutes=1)
 """After a failure, until its events are in Blob for sure and a survey sees them."""
 FRESH: Final = timedelta(minutes=3)
 """How long a survey is believed; the timer makes one every minute, on one instance."""
+DEAD_LETTERS: Final = "dead letters"
+"""The place in Blob, as the doctor calls it."""
 CURRENT: Final = timedelta(minutes=10)
 """How long a state other than healthy holds in a process that hears no more of the route."""
 
@@ -92,13 +108,41 @@ class RouteHealth:
         return self.state is State.HEALTHY or now - heard <= CURRENT or self.is_behind(now)
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceHealth:
+    """Whether a place that is no destination lets the relay in: an ingress, or Blob.
+
+    Attributes:
+        place: what people call it, as the doctor does.
+        since: when it came into this state.
+        reason: why it is not healthy, `None` if it is.
+        detail: the same in words.
+        remedy: the command that mends it, `""` where there is none.
+        tried: when somebody tried last, `None` if nobody has.
+    """
+
+    place: str
+    state: State
+    since: datetime
+    reason: Reason | None = None
+    detail: str = ""
+    remedy: str = ""
+    tried: datetime | None = None
+
+    def is_current(self, now: datetime) -> bool:
+        """Whether the last try may be believed."""
+        return self.tried is not None and now - self.tried <= FRESH
+
+
 class Health:
-    """Follows every route; an `Observer`.
+    """Follows every route, every ingress, and Blob; an `Observer`.
 
     Args:
         routes: their names; each starts healthy, since nothing is held against it.
         now: the time of day, in UTC.
         changed: hears of each route's state at the beginning, and of each change.
+        ingresses: their names.
+        place_changed: hears of each change of the state of an ingress, or of Blob.
     """
 
     def __init__(
@@ -106,10 +150,16 @@ class Health:
         routes: Iterable[str],
         now: Callable[[], datetime],
         changed: Callable[[RouteHealth], None],
+        ingresses: Iterable[str] = (),
+        place_changed: Callable[[PlaceHealth], None] = lambda _: None,
     ) -> None:
         self._now = now
         self._changed = changed
+        self._place_changed = place_changed
         self._routes = {name: RouteHealth(name, State.HEALTHY, now()) for name in routes}
+        self._places = {
+            name: PlaceHealth(name, State.HEALTHY, now()) for name in (*ingresses, DEAD_LETTERS)
+        }
         for route in self._routes.values():
             changed(route)
 
@@ -117,6 +167,11 @@ class Health:
     def routes(self) -> Mapping[str, RouteHealth]:
         """Every route by name."""
         return self._routes
+
+    @property
+    def places(self) -> Mapping[str, PlaceHealth]:
+        """Every ingress that can be tried, and Blob, by name."""
+        return self._places
 
     def __call__(self, fact: Fact) -> None:
         """Hear a fact."""
@@ -130,6 +185,10 @@ class Health:
                 | Surveyed(route)
             ):
                 self._hear(route.name, fact)
+            case Knocked(ingress, error):
+                self._tried(ingress, error)
+            case BlobLooked(error):
+                self._tried(DEAD_LETTERS, error)
             case _:
                 pass
 
@@ -139,6 +198,13 @@ class Health:
         self._routes[route] = after
         if (after.state, after.reason) != (before.state, before.reason):
             self._changed(after)
+
+    def _tried(self, place: str, error: DeliveryError | None) -> None:
+        before = self._places[place]
+        after = tried(before, error, self._now())
+        self._places[place] = after
+        if (after.state, after.reason) != (before.state, before.reason):
+            self._place_changed(after)
 
 
 def step(before: RouteHealth, fact: Fact, now: datetime) -> RouteHealth:
@@ -158,6 +224,18 @@ def step(before: RouteHealth, fact: Fact, now: datetime) -> RouteHealth:
             return _surveyed(replace(before, backlog=backlog, surveyed=now), backlog, now)
         case _:
             return before
+
+
+def tried(before: PlaceHealth, error: DeliveryError | None, now: datetime) -> PlaceHealth:
+    """Return how a place fares after somebody tried it."""
+    state, reason, words = State.HEALTHY, None, ("", "")
+    if error is not None:
+        may_pass = error.reason.traits.retried and before.state is State.HEALTHY
+        state = State.DEGRADED if may_pass else state_for(error.reason)
+        reason, words = error.reason, _words(error)
+    is_same = (before.state, before.reason) == (state, reason)
+    since = before.since if is_same else now
+    return PlaceHealth(before.place, state, since, reason, *words, tried=now)
 
 
 def state_for(reason: Reason) -> State:

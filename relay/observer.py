@@ -118,6 +118,13 @@ class ServiceTagsLooked:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTagsRefused:
+    """Azure Resource Manager, or the identity endpoint for it, let nobody see the ranges."""
+
+    error: DeliveryError
+
+
+@dataclass(frozen=True, slots=True)
 class BlobFailed:
     """A call of Blob storage failed, whomever it was for."""
 
@@ -132,6 +139,26 @@ class Surveyed:
     backlog: Backlog
 
 
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    """Somebody tried whether an ingress lets the relay in.
+
+    Attributes:
+        ingress: what people call it, as the doctor does.
+        error: why it does not, `None` if it does.
+    """
+
+    ingress: str
+    error: DeliveryError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobLooked:
+    """Somebody looked into Blob, and could or could not; a failure is told as such, too."""
+
+    error: DeliveryError | None = None
+
+
 type Fact = (
     Delivered
     | Sent
@@ -143,8 +170,11 @@ type Fact = (
     | Unrouted
     | RequestRefused
     | ServiceTagsLooked
+    | ServiceTagsRefused
     | BlobFailed
     | Surveyed
+    | Knocked
+    | BlobLooked
 )
 type Observer = Callable[[Fact], None]
 """Hears facts as they happen; must be quick and must not raise."""

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.relay.telemetry.receivers import OtlpOverHttp
+from tests.relay.telemetry.receivers import Manner, OtlpOverHttp
 from tests.test_end_to_end import ONE_ROUTE, SECONDS, SENDER_ROLE, World, a_world, some_events
 
 CONTRIBUTOR = "Storage Blob Data Contributor"
+LANDING = {"relay_place_name": "ingress hub twin-events"}
+STORE = {"relay_place_name": "dead letters"}
+RECEIVER_ROLE = "Azure Event Hubs Data Receiver"
 
 
 @pytest.fixture
@@ -85,14 +88,58 @@ async def test_a_refusal_by_blob_is_counted_and_told(
             )
         )
 
+        await redriving_until(
+            world, lambda: "relay.place.healthy" in collector.received.metrics
+        )
+
     assert value("relay.authorization.failures", relay_refused_by="dead_letters") > 0
+    assert value("relay.place.healthy", **STORE) == 0
     assert "relay.batch.duration" in collector.received.metrics
 
 
-async def test_a_collector_that_never_answers_costs_no_event(
+async def test_a_refusal_by_the_landing_hub_is_seen_though_the_host_reads_it(
     tmp_path: Path, collector: OtlpOverHttp
 ) -> None:
-    collector.hangs = True
+    """With the worker's own switch on, by which some of its versions fail all invocations."""
+    value = collector.received.value
+    switched = {"PYTHON_ENABLE_OPENTELEMETRY": "true"}
+    refused = {"relay_refused_by": "ingress", "error_type": "forbidden"}
+    async with a_world(tmp_path, to(collector) | switched) as world:
+        control = world.azure.control
+        await redriving_until(world, lambda: value("relay.place.healthy", **LANDING) == 1)
+        assert value("relay.authorization.failures") == 0
+
+        control.revoke("relay", RECEIVER_ROLE, control.scope("ingress/twin-events"))
+        await redriving_until(
+            world, lambda: value("relay.authorization.failures", **refused) > 0
+        )
+        assert value("relay.place.healthy", **LANDING) == 0
+        assert value("relay.route.healthy") == 1
+        (told, *_) = world.told("relay.refused")
+        assert told.properties["place"] == "ingress hub twin-events"
+        assert RECEIVER_ROLE in str(told.properties["role"])
+        assert "az role assignment create" in str(told.properties["remedy"])
+
+        control.grant("relay", RECEIVER_ROLE, control.scope("ingress/twin-events"))
+        await redriving_until(world, lambda: value("relay.place.healthy", **LANDING) == 1)
+        await world.send(list(some_events(5)))
+        await world.until(lambda: world.settled("everything") >= 5)
+        delivered = len(world.told("relay.delivered"))
+        await redriving_until(
+            world, lambda: collector.received.logs.count("relay.delivered") >= delivered
+        )
+        assert world.host.counts.get("failed", 0) == 0
+
+    logs = collector.received.logs
+    assert logs.count("relay.delivered") == delivered
+    assert logs.count("relay.place_state") == len(world.told("relay.place_state")) == 2
+
+
+async def test_a_collector_that_drips_or_never_answers_costs_no_event(
+    tmp_path: Path, collector: OtlpOverHttp
+) -> None:
+    """It is told to answer by nobody, so whoever waited for it would wait for ever."""
+    collector.manners = {"/v1/traces": Manner.BY_DRIPS, "/v1/metrics": Manner.LATE}
     async with a_world(tmp_path, to(collector)) as world:
         await world.send(list(some_events(100)))
         await world.until(lambda: world.settled("everything") >= 100)
@@ -101,3 +148,4 @@ async def test_a_collector_that_never_answers_costs_no_event(
 
     assert report.is_clean, report.as_json()
     assert collector.asked.is_set()
+    assert collector.received.spans == []

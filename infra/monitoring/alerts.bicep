@@ -25,6 +25,14 @@ var perRoute = [
   }
 ]
 
+var perPlace = [
+  {
+    name: 'place'
+    operator: 'Include'
+    values: [ '*' ]
+  }
+]
+
 var rules = [
   {
     name: 'refused'
@@ -43,6 +51,17 @@ var rules = [
     severity: 1
     query: loadTextContent('queries/unhealthy.kql')
     dimensions: perRoute
+    measure: ''
+    window: 'PT15M'
+    every: 'PT5M'
+    operator: 'GreaterThan'
+  }
+  {
+    name: 'out-of-reach'
+    title: 'Twin Relay: an ingress or the dead letters are out of reach'
+    severity: 1
+    query: loadTextContent('queries/out-of-reach.kql')
+    dimensions: perPlace
     measure: ''
     window: 'PT15M'
     every: 'PT5M'

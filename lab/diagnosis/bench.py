@@ -101,7 +101,7 @@ class Bench:
 
     async def examine(self, told: Told) -> Report:
         """Let the doctor examine every path."""
-        return await Examination(self._settings(told), resolve=told.resolve).run()
+        return await Examination(self.settings(told), resolve=told.resolve).run()
 
     def grants(self) -> Iterator[Grant]:
         """Yield the roles that the paths need, each at its narrowest scope."""
@@ -111,7 +111,8 @@ class Bench:
         """Yield namespace and entity of every path."""
         yield from ((HUBS, "hub"), (BUS, "queue"), (BUS, "topic"))
 
-    def _settings(self, told: Told) -> Settings:
+    def settings(self, told: Told) -> Settings:
+        """Return what names every path, told so."""
         hubs, bus = (self._connection(name, told) for name in (HUBS, BUS))
         storage = self.azure.storage
         own = replace(self._connection(HUBS, Told()), name="OWN")

@@ -97,7 +97,7 @@ async def _listen_to_hub(need: Need, identity: Identity, ca_file: str | None) ->
         except Exception as error:
             if condition_of(error).endswith("stolen"):
                 return "the Functions host holds the partition, which shows that it is let in"
-            raise
+            raise await consumer._handle_exception(error) from error  # noqa: SLF001 - as `receive` would have it
         finally:
             await consumer.close()
     return "a receiver's link was opened; nothing was read"

@@ -1,4 +1,4 @@
-"""How the routes fare, as the page and machines read it."""
+"""How the routes and other places fare, as the page and machines read it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from relay.dead_letters import Backlog
-    from relay.health import RouteHealth
+    from relay.health import PlaceHealth, RouteHealth
     from relay.routing import Route
 
 
@@ -20,6 +20,7 @@ def report(
     per_minute: Callable[[str], float],
     now: datetime,
     instance: str = "",
+    places: Iterable[PlaceHealth] = (),
 ) -> dict[str, Any]:
     """Return every route with its state, why it is in it, what mends it, and what waits.
 
@@ -30,10 +31,12 @@ def report(
         per_minute: how many events a minute a route delivers.
         now: the time of day, in UTC.
         instance: of the app, whose view this is.
+        places: whether each lets the relay in.
     """
     return {
         "asOf": now.isoformat(),
         "instance": instance,
+        "places": [_place(place, now) for place in places],
         "routes": [
             _route(route, health[route.name], servers, per_minute(route.name), now)
             for route in routes
@@ -61,6 +64,19 @@ def _route(
         "isCurrent": health.is_current(now),
         "eventsPerMinute": round(rate, 2),
         "backlog": _backlog(health.backlog, health.surveyed),
+    }
+
+
+def _place(health: PlaceHealth, now: datetime) -> dict[str, Any]:
+    return {
+        "name": health.place,
+        "state": health.state.value,
+        "reason": health.reason.value if health.reason else None,
+        "since": health.since.isoformat(),
+        "detail": health.detail,
+        "remedy": health.remedy,
+        "lastTried": _time(health.tried),
+        "isCurrent": health.is_current(now),
     }
 
 

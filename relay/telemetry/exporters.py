@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from relay import refusals
 from relay.failures import DeliveryError, Reason
@@ -26,11 +26,12 @@ from relay.telemetry import names
 from relay.telemetry.flushing import Flusher
 from relay.telemetry.losses import Loss, Losses
 from relay.telemetry.pipeline import Pipeline
-from relay.telemetry.watching import Watch, WatchedLogs, WatchedMetrics, WatchedSpans
+from relay.telemetry.watching import QueuedLogs, QueuedSpans, Watch, WatchedMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from azure.core.pipeline import PipelineResponse
     from opentelemetry.sdk._logs.export import LogRecordExporter
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -49,6 +50,7 @@ _QUIET: Final = (
 )
 """Azure Monitor's exporter also calls endpoints that nobody named, unless told not to; a locked
 network does not let it."""
+_ANSWERS: Final = logging.getLogger("azure.monitor.opentelemetry.exporter.answers")
 _INSIGHTS: Final = refusals.Resource(
     label="Application Insights",
     audience="https://monitor.azure.com/",
@@ -125,14 +127,12 @@ def _add(
 ) -> None:
     watch = partial(Watch, name.value, losses=parts.losses, explain=explain)
     if made.spans is not None:
-        spans = WatchedSpans(made.spans, watch("spans"))
-        parts.tracers.add_span_processor(BatchSpanProcessor(spans))
+        parts.tracers.add_span_processor(QueuedSpans(made.spans, watch("spans")))
     if made.metrics is not None:
         metrics = WatchedMetrics(made.metrics, watch("metrics"))
         parts.readers.append(PeriodicExportingMetricReader(metrics, _EVERY))
     if made.logs is not None and name in settings.with_logs:
-        logs = WatchedLogs(made.logs, watch("logs"))
-        parts.loggers.add_log_record_processor(BatchLogRecordProcessor(logs))
+        parts.loggers.add_log_record_processor(QueuedLogs(made.logs, watch("logs")))
 
 
 def _azure_monitor(settings: TelemetrySettings, parts: _Parts) -> None:
@@ -153,6 +153,7 @@ def _azure_monitor(settings: TelemetrySettings, parts: _Parts) -> None:
         "read_timeout": _CALL,
         "retry_total": 0,
         "connection_verify": parts.ca_file or True,
+        "raw_response_hook": _say,
     }
     made = _Exporters(
         AzureMonitorTraceExporter(tracer_provider=parts.tracers, **arguments),
@@ -164,6 +165,13 @@ def _azure_monitor(settings: TelemetrySettings, parts: _Parts) -> None:
         return refusals.explain(reason, _INSIGHTS, identity.principal)
 
     _add(settings, parts, Exporter.AZURE_MONITOR, made, explain)
+
+
+def _say(answered: PipelineResponse[Any, Any]) -> None:
+    """Say how ingestion answered, where `Watch` hears it: the exporter does not always."""
+    status = answered.http_response.status_code
+    if status >= HTTPStatus.BAD_REQUEST:
+        _ANSWERS.warning("Application Insights answered %s", status)
 
 
 def _otlp(settings: TelemetrySettings, parts: _Parts) -> None:

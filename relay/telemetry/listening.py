@@ -20,11 +20,13 @@ from relay.observer import (
     Delivered,
     Fact,
     Failed,
+    Knocked,
     MalformedKept,
     Redriven,
     RequestRefused,
     Sent,
     ServiceTagsLooked,
+    ServiceTagsRefused,
     Unreadable,
     Unrouted,
 )
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from relay.dead_letters import DeadLetter
     from relay.failures import Refusal
     from relay.filters import Finding
-    from relay.health import RouteHealth
+    from relay.health import PlaceHealth, RouteHealth
     from relay.ingress import Arrival
     from relay.routing import Route
     from relay.settings import Problem
@@ -108,12 +110,22 @@ class Telemetry:
                 self._request_refused(fact)
             case ServiceTagsLooked(tag, added, removed):
                 self._service_tags(tag, added, removed)
+            case ServiceTagsRefused(error):
+                self._is_urgent = True
+                self._refused(error, RefusedBy.RESOURCE_MANAGER)
             case BlobFailed(error):
                 self._blob_failed(error)
+            case Knocked(ingress, error) if error is not None:
+                self._ingress_failed(ingress, error)
 
-    def follow(self, routes: Callable[[], Iterable[RouteHealth]]) -> None:
-        """Measure how routes fare whenever metrics are collected."""
+    def follow(
+        self,
+        routes: Callable[[], Iterable[RouteHealth]],
+        places: Callable[[], Iterable[PlaceHealth]] = tuple,
+    ) -> None:
+        """Measure how routes and other places fare whenever metrics are collected."""
         self._meters.follow(routes, self._now)
+        self._meters.follow_places(places, self._now)
 
     @asynccontextmanager
     async def batch(self, operation: str, trace: str = "") -> AsyncIterator[None]:
@@ -157,6 +169,19 @@ class Telemetry:
             INFO if health.state is State.HEALTHY else WARNING,
             Log.ROUTE_STATE,
             health.route,
+            state=health.state.value,
+            reason=health.reason.value if health.reason else None,
+            since=health.since.isoformat(),
+            detail=health.detail,
+        )
+
+    def place_state(self, health: PlaceHealth) -> None:
+        """Hear which state an ingress, or Blob, came into."""
+        self._is_urgent = True
+        self._records.write(
+            INFO if health.state is State.HEALTHY else WARNING,
+            Log.PLACE_STATE,
+            place=health.place,
             state=health.state.value,
             reason=health.reason.value if health.reason else None,
             since=health.since.isoformat(),
@@ -240,6 +265,18 @@ class Telemetry:
         else:
             self._records.write(ERROR, Log.BLOB_FAILED, reason=reason, detail=error.detail)
 
+    def _ingress_failed(self, ingress: str, error: DeliveryError) -> None:
+        if error.reason.is_refusal:
+            self._refused(error, RefusedBy.INGRESS, ingress=ingress)
+        else:
+            self._records.write(
+                WARNING,
+                Log.INGRESS_FAILED,
+                place=ingress,
+                reason=error.reason.value,
+                detail=error.detail,
+            )
+
     def _request_refused(self, fact: RequestRefused) -> None:
         """A caller of the relay's own surface is one who is refused, if it is 401 or 403."""
         asked: dict[str, str | int] = {names.ACTION: fact.action} if fact.action else {}
@@ -282,7 +319,11 @@ class Telemetry:
             self._refused(loss.error, RefusedBy.TELEMETRY)
 
     def _refused(
-        self, error: DeliveryError, who: RefusedBy, route: Route | None = None
+        self,
+        error: DeliveryError,
+        who: RefusedBy,
+        route: Route | None = None,
+        ingress: str = "",
     ) -> None:
         """Tell of a refusal, whoever refused whom: one counter, one record, one span event."""
         reason, refusal = error.reason.value, error.refusal
@@ -292,18 +333,22 @@ class Telemetry:
                 names.ROUTE: route.name,
                 names.DESTINATION: route.destination.entity,
             }
+        if ingress:
+            attributes |= {names.PLACE: ingress}
         self._meters.refusals.add(1, attributes)
-        refusal_event(error)
         explanation = {} if refusal is None else _explanation(refusal)
-        self._records.write(
-            ERROR,
-            Log.REFUSED,
-            None if route is None else route.name,
-            reason=reason,
-            refused_by=who.value,
-            **explanation,
-            detail=error.detail,
-        )
+        with self._spans.under_way(f"refused by {who.value}"):
+            refusal_event(error)
+            self._records.write(
+                ERROR,
+                Log.REFUSED,
+                None if route is None else route.name,
+                reason=reason,
+                refused_by=who.value,
+                **({"place": ingress} if ingress else {}),
+                **explanation,
+                detail=error.detail,
+            )
 
     def _dead_lettered(self, route: Route, letters: Sequence[DeadLetter]) -> None:
         self._count(len(letters), Outcome.DEAD_LETTERED, route)

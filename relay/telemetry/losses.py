@@ -29,7 +29,11 @@ _REASONS: Final = {
     "403": Reason.FORBIDDEN,
     "forbidden": Reason.FORBIDDEN,
     "permission_denied": Reason.FORBIDDEN,
+    "402": Reason.QUOTA_EXCEEDED,  # a component's daily cap
+    "439": Reason.QUOTA_EXCEEDED,  # the same, as older endpoints say it
     "404": Reason.NOT_FOUND,
+    "408": Reason.TIMEOUT,
+    "504": Reason.TIMEOUT,
     "429": Reason.THROTTLED,
     "resource_exhausted": Reason.THROTTLED,
     "deadline_exceeded": Reason.TIMEOUT,

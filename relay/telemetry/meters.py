@@ -10,7 +10,7 @@ from opentelemetry.metrics import Observation
 from relay.dead_letters import Fate
 from relay.health import State
 from relay.telemetry import names
-from relay.telemetry.names import FATE, ROUTE, STATE
+from relay.telemetry.names import FATE, PLACE, ROUTE, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Counter, Histogram, MeterProvider
 
-    from relay.health import RouteHealth
+    from relay.health import PlaceHealth, RouteHealth
     from relay.telemetry.names import Metric
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -68,6 +68,19 @@ class Meters:
         self._gauge(
             names.BACKLOG_AGE, lambda: (o for route in routes() for o in _age(route, now()))
         )
+
+    def follow_places(
+        self, places: Callable[[], Iterable[PlaceHealth]], now: Callable[[], datetime]
+    ) -> None:
+        """Measure how other places fare, while what is known of them here may be believed."""
+
+        def observe() -> Iterator[Observation]:
+            for place in places():
+                if place.is_current(now()):
+                    is_open = int(place.state in _DELIVERING)
+                    yield Observation(is_open, {PLACE: place.place})
+
+        self._gauge(names.PLACES, observe)
 
     def _counter(self, metric: Metric) -> Counter:
         return self._meter.create_counter(metric.name, metric.unit, metric.meaning)

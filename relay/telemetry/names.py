@@ -21,6 +21,7 @@ RELAY: Final = "relay.name"
 ROUTE: Final = "relay.route.name"
 OUTCOME: Final = "relay.outcome"
 STATE: Final = "relay.route.state"
+PLACE: Final = "relay.place.name"
 FATE: Final = "relay.dead_letter.fate"
 REFUSED_BY: Final = "relay.refused_by"
 EXPORTER: Final = "relay.exporter"
@@ -59,7 +60,10 @@ class RefusedBy(StrEnum):
 
     DESTINATION = "destination"
     DEAD_LETTERS = "dead_letters"
+    INGRESS = "ingress"
     TELEMETRY = "telemetry"
+    RESOURCE_MANAGER = "resource_manager"
+    """Asked for service tags."""
     RELAY = "relay"
     """The relay itself refused a caller of its HTTP surface."""
 
@@ -108,7 +112,7 @@ REFUSALS: Final = Metric(
     "relay.authorization.failures",
     "{failure}",
     "Refusals of every kind, by cause and by whom",
-    frozenset({REFUSED_BY, ERROR_TYPE, ROUTE, DESTINATION}),
+    frozenset({REFUSED_BY, ERROR_TYPE, ROUTE, DESTINATION, PLACE}),
 )
 DURATION: Final = Metric(
     "messaging.client.operation.duration", "s", "One attempt to send one batch", _SEND
@@ -146,6 +150,12 @@ STATES: Final = Metric(
     "1 for the state that a route is in, 0 for each other",
     frozenset({ROUTE, STATE}),
 )
+PLACES: Final = Metric(
+    "relay.place.healthy",
+    "",
+    "1 while an ingress, or Blob, lets the relay in, else 0",
+    frozenset({PLACE}),
+)
 BACKLOG: Final = Metric(
     "relay.dead_letters",
     "{event}",
@@ -182,6 +192,7 @@ METRICS: Final = (
     DRIFT,
     HEALTHY,
     STATES,
+    PLACES,
     BACKLOG,
     BACKLOG_AGE,
     BLOB_ERRORS,
@@ -201,6 +212,8 @@ class Log(StrEnum):
     UNREADABLE = "relay.unreadable_dead_letter"
     BLOB_FAILED = "relay.dead_letters_failed"
     ROUTE_STATE = "relay.route_state"
+    PLACE_STATE = "relay.place_state"
+    INGRESS_FAILED = "relay.ingress_failed"
     FILTER_FINDING = "relay.filter_finding"
     SETTING_WARNING = "relay.setting_warning"
     REQUEST_REFUSED = "relay.request_refused"

@@ -25,7 +25,7 @@ _SEVERITIES: Final = {
     logging.WARNING: SeverityNumber.WARN,
     logging.ERROR: SeverityNumber.ERROR,
 }
-_CUSTOM_EVENTS: Final = frozenset({Log.ROUTE_STATE})
+_CUSTOM_EVENTS: Final = frozenset({Log.ROUTE_STATE, Log.PLACE_STATE})
 
 
 class RedactedRecord(logging.LogRecord):

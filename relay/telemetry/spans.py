@@ -100,6 +100,15 @@ class Spans:
         with self._tracer.start_as_current_span(name, context, SpanKind.INTERNAL):
             yield
 
+    @contextmanager
+    def under_way(self, name: str) -> Iterator[None]:
+        """Be in the span that is under way, or in one made for the purpose where none is."""
+        if trace.get_current_span().get_span_context().is_valid:
+            yield
+            return
+        with self._tracer.start_as_current_span(name, kind=SpanKind.INTERNAL):
+            yield
+
 
 def refusal_event(error: DeliveryError) -> None:
     """Note a refusal on the span that it happened in."""

@@ -1,4 +1,8 @@
-"""Exporters that are watched: what they could not hand over is noted."""
+"""Exporters that are watched: what they don't hand over is noted, and what full queues drop.
+
+The SDK's processors keep what exporters have not taken yet, up to a limit. Behind an endpoint
+that takes its time it is reached, and then the oldest is dropped without a word to anybody.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk._logs.export import LogRecordExporter
+from opentelemetry.sdk._logs import LogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.metrics.export import MetricExporter
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from relay.failures import DeliveryError, Reason
 from relay.telemetry.losses import Loss, Losses, reason_of
@@ -17,7 +23,7 @@ from relay.telemetry.losses import Loss, Losses, reason_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
     from opentelemetry.sdk._logs.export import LogRecordExportResult
     from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
 
     from relay.failures import Refusal
 
+QUEUED: Final = 2048
+"""Spans, or log records, that wait for an exporter at most."""
 _LONGEST: Final = 300
 """Characters of an exporter's words."""
 _SPEAKERS: Final = ("opentelemetry.exporter", "azure.monitor.opentelemetry.exporter")
@@ -67,8 +75,15 @@ class Watch:
             self._note(words)
         return result
 
+    def overflows(self) -> None:
+        """Note that what waits for the exporter is more than is kept."""
+        words = f"it takes less than there is: beyond {QUEUED}, the oldest are dropped"
+        self._losses.note(
+            Loss(self._exporter, self._signal, DeliveryError(Reason.THROTTLED, words))
+        )
+
     def _note(self, words: Sequence[str]) -> None:
-        said = words[-1][:_LONGEST] if words else "it does not say why"
+        said = " ".join(dict.fromkeys(words))[:_LONGEST] or "it does not say why"
         reason = reason_of(" ".join(words))
         error = DeliveryError(reason, said, refusal=self._explain(reason))
         self._losses.note(Loss(self._exporter, self._signal, error))
@@ -107,15 +122,45 @@ class _Ear(logging.Filter):
         return True
 
 
+class Queue:
+    """Counts along with a processor's queue, which tells nobody that it is full.
+
+    Args:
+        watch: hears of it, once for each time that the exporter has taken something.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._lock = threading.Lock()  # events are told of in one thread, exported in others
+        self._waiting = 0
+        self._is_told = False
+
+    def add(self) -> None:
+        """Count what goes into the queue; the oldest drops out of a full one."""
+        with self._lock:
+            is_full = self._waiting == QUEUED
+            self._waiting += not is_full
+            overflows, self._is_told = is_full and not self._is_told, is_full
+        if overflows:
+            self._watch.overflows()
+
+    def take(self, count: int) -> None:
+        """Count what an exporter takes out of it."""
+        with self._lock:
+            self._waiting = max(self._waiting - count, 0)
+
+
 class WatchedSpans(SpanExporter):
     """A span exporter that is watched."""
 
-    def __init__(self, inner: SpanExporter, watch: Watch) -> None:
+    def __init__(self, inner: SpanExporter, watch: Watch, queue: Queue) -> None:
         self._inner = inner
         self._watch = watch
+        self._queue = queue
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export spans."""
+        self._queue.take(len(spans))
         return self._watch(lambda: self._inner.export(spans))
 
     def shutdown(self) -> None:
@@ -149,12 +194,14 @@ class WatchedMetrics(MetricExporter):
 class WatchedLogs(LogRecordExporter):
     """A log record exporter that is watched."""
 
-    def __init__(self, inner: LogRecordExporter, watch: Watch) -> None:
+    def __init__(self, inner: LogRecordExporter, watch: Watch, queue: Queue) -> None:
         self._inner = inner
         self._watch = watch
+        self._queue = queue
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Export log records."""
+        self._queue.take(len(batch))
         return self._watch(lambda: self._inner.export(batch))
 
     def shutdown(self) -> None:
@@ -163,4 +210,48 @@ class WatchedLogs(LogRecordExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: exporters keep nothing back."""
+        return self._inner.force_flush(timeout_millis)
+
+
+class QueuedSpans(SpanProcessor):
+    """Keeps spans for an exporter, and notices when they become too many."""
+
+    def __init__(self, exporter: SpanExporter, watch: Watch) -> None:
+        self._queue = Queue(watch)
+        watched = WatchedSpans(exporter, watch, self._queue)
+        self._inner = BatchSpanProcessor(watched, QUEUED)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep a span."""
+        self._queue.add()
+        self._inner.on_end(span)
+
+    def shutdown(self) -> None:
+        """Export what is kept, and no more."""
+        self._inner.shutdown()  # type: ignore[no-untyped-call]
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export what is kept."""
+        return self._inner.force_flush(timeout_millis)
+
+
+class QueuedLogs(LogRecordProcessor):
+    """Keeps log records for an exporter, and notices when they become too many."""
+
+    def __init__(self, exporter: LogRecordExporter, watch: Watch) -> None:
+        self._queue = Queue(watch)
+        watched = WatchedLogs(exporter, watch, self._queue)
+        self._inner = BatchLogRecordProcessor(watched, max_queue_size=QUEUED)
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Keep a log record."""
+        self._queue.add()
+        self._inner.on_emit(log_record)
+
+    def shutdown(self) -> None:
+        """Export what is kept, and no more."""
+        self._inner.shutdown()  # type: ignore[no-untyped-call]
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export what is kept."""
         return self._inner.force_flush(timeout_millis)

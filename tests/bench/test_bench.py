@@ -83,6 +83,7 @@ def test_redrive_shows_memory_and_speed_of_a_backlog_and_the_gain_of_portions() 
 def test_telemetry_compares_each_way_with_none_at_all() -> None:
     rows = printed("telemetry", "--batches", "1", "--size", "10", "--rounds", "1")
 
-    assert ["off", "otlp", "down"] == [row["telemetry"] for row in rows]
+    assert ["off", "otlp", "sampled", "down"] == [row["telemetry"] for row in rows]
     assert all({"median", "worst"} == row["batch_seconds"].keys() for row in rows)
-    assert 1.0 == rows[0]["to_off"]
+    assert all(row["processor_us_per_event"] > 0 for row in rows)
+    assert {"median": 1.0, "lowest": 1.0, "highest": 1.0} == rows[0]["rate_to_off"]

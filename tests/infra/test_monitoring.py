@@ -21,7 +21,7 @@ from tree_sitter import Language, Parser
 
 from relay.dead_letters import Backlog
 from relay.failures import DeliveryError, Reason
-from relay.health import RouteHealth, State
+from relay.health import PlaceHealth, RouteHealth, State
 from relay.observer import BlobFailed, Delivered, Failed, Sent
 from relay.telemetry import Pipeline, Telemetry
 from relay.telemetry.losses import Loss, Losses
@@ -44,6 +44,10 @@ TABLES = {
     "AppTraces": (
         "(TimeGenerated:datetime, Message:string, SeverityLevel:int, Properties:dynamic,"
         " OperationId:string, AppRoleName:string, AppRoleInstance:string)"
+    ),
+    "AppEvents": (
+        "(TimeGenerated:datetime, Name:string, Properties:dynamic, OperationId:string,"
+        " AppRoleName:string, AppRoleInstance:string)"
     ),
     "ADTEventRoutesOperation": (
         "(TimeGenerated:datetime, EndpointName:string, OperationName:string,"
@@ -71,7 +75,7 @@ VALUES = {*State, *Outcome, *RefusedBy, "held", "waiting", "failed", "settled"}
 
 def test_there_is_something_to_check() -> None:
     assert len(QUERIES) > 10
-    assert len(ALERTS) == 8
+    assert len(ALERTS) == 9
 
 
 def test_every_query_parses_and_asks_for_columns_that_there_are() -> None:
@@ -154,7 +158,8 @@ def exposed() -> set[str]:
     telemetry = Telemetry(Pipeline(meters, losses=losses), now=lambda: NOON)
     backlog = Backlog(1, 1, NOON)
     health = RouteHealth("hub", State.HEALTHY, NOON, backlog=backlog, surveyed=NOON)
-    telemetry.follow(lambda: [health])
+    door = PlaceHealth("ingress hub", State.HEALTHY, NOON, tried=NOON)
+    telemetry.follow(lambda: [health], lambda: [door])
     hub, arrival = a_route("hub"), an_arrival(an_event(time=NOON.isoformat()))
     refused = DeliveryError(Reason.FORBIDDEN, "no role")
     for fact in (

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from relay.dead_letters import Backlog, DeadLetter
 from relay.failures import LONGEST_DETAIL, DeliveryError, Reason, Refusal
-from relay.health import Health, RouteHealth, State, state_for
+from relay.health import FRESH, Health, PlaceHealth, RouteHealth, State, state_for, tried
 from relay.observer import (
+    BlobLooked,
     DeadLettered,
     Delivered,
     Fact,
     Failed,
+    Knocked,
     MalformedKept,
     Redriven,
     Surveyed,
@@ -343,6 +345,136 @@ def test_a_refusal_is_told_with_the_command_that_mends_it() -> None:
     assert (health.detail, health.remedy) == ("it lacks the role", "az role assignment create")
 
 
+# Ingresses
+
+
+class Door:
+    """A health that is told of tries at one ingress, a minute apart."""
+
+    def __init__(self) -> None:
+        self.minutes = 0
+        self.changes: list[PlaceHealth] = []
+        self.health = Health(
+            ["hub"], self.now, lambda _: None, ["ingress hub"], self.changes.append
+        )
+
+    def now(self) -> datetime:
+        return NOON + timedelta(minutes=self.minutes)
+
+    def knock(self, *reasons: Reason | None) -> PlaceHealth:
+        for reason in reasons:
+            self.minutes += 1
+            error = DeliveryError(reason, f"it is {reason}") if reason else None
+            self.health(Knocked("ingress hub", error))
+        return self.health.places["ingress hub"]
+
+
+def test_an_ingress_that_nobody_tried_is_not_held_against_it_and_not_believed() -> None:
+    places = Door().health.places
+
+    assert places.keys() == {"ingress hub", "dead letters"}
+    for place in places.values():
+        assert (place.state, place.tried) == (State.HEALTHY, None)
+        assert not place.is_current(NOON)
+
+
+@pytest.mark.parametrize("reason", EXPECTED)
+def test_an_ingress_that_fails_twice_is_in_the_state_of_a_route_that_fails_so(
+    reason: Reason,
+) -> None:
+    ingress = Door().knock(reason, reason)
+
+    assert (ingress.state, ingress.reason) == (EXPECTED[reason], reason)
+    assert ingress.detail == f"it is {reason}"
+
+
+def test_blob_has_a_state_of_its_own_and_no_route_shares_it() -> None:
+    door, error = Door(), DeliveryError(Reason.FORBIDDEN, "no role", refusal=a_refusal())
+
+    door.health(BlobLooked(error))
+    refused = door.health.places["dead letters"]
+    assert (refused.state, refused.detail) == (State.REFUSED, "it lacks the role")
+    assert door.health.routes["hub"].state is State.HEALTHY
+    assert door.health.places["ingress hub"].state is State.HEALTHY
+
+    door.health(BlobLooked())
+    assert door.health.places["dead letters"].state is State.HEALTHY
+    assert [change.place for change in door.changes] == ["dead letters"] * 2
+
+
+@pytest.mark.parametrize("reason", EXPECTED)
+def test_one_failure_of_an_ingress_that_may_pass_is_not_called_more(reason: Reason) -> None:
+    ingress = Door().knock(reason)
+
+    expected = State.DEGRADED if reason.traits.retried else EXPECTED[reason]
+    assert (ingress.state, ingress.reason) == (expected, reason)
+
+
+def test_an_ingress_keeps_its_state_since_it_came_into_it_and_says_each_change_once() -> None:
+    door = Door()
+
+    refused = door.knock(None, Reason.FORBIDDEN, Reason.FORBIDDEN, Reason.FORBIDDEN)
+    assert refused.since == NOON + timedelta(minutes=2)
+    assert refused.tried == NOON + timedelta(minutes=4)
+
+    mended = door.knock(None, None)
+    assert (mended.state, mended.reason, mended.detail) == (State.HEALTHY, None, "")
+    assert [change.state for change in door.changes] == [State.REFUSED, State.HEALTHY]
+
+
+def test_a_refusal_by_an_ingress_is_told_with_the_command_that_mends_it() -> None:
+    error = DeliveryError(Reason.FORBIDDEN, "unauthorized-access", refusal=a_refusal())
+
+    told = tried(PlaceHealth("ingress hub", State.HEALTHY, NOON), error, NOON)
+
+    assert (told.detail, told.remedy) == ("it lacks the role", "az role assignment create")
+
+
+@given(st.lists(st.sampled_from([None, *EXPECTED]), min_size=1))
+def test_whatever_an_ingress_answered_only_the_last_try_and_its_kind_count(
+    answers: list[Reason | None],
+) -> None:
+    ingress = Door().knock(*answers)
+
+    *_, last = answers
+    assert ingress.reason is last
+    allowed = {State.HEALTHY} if last is None else {State.DEGRADED, EXPECTED[last]}
+    assert ingress.state in allowed
+    assert (ingress.state is State.REFUSED) is (last is not None and last.is_refusal)
+    assert ingress.since <= (ingress.tried or NOON)
+
+
+def test_a_try_is_believed_as_long_as_a_survey() -> None:
+    ingress = Door().knock(None)
+
+    assert ingress.tried is not None
+    assert ingress.is_current(ingress.tried + FRESH)
+    assert not ingress.is_current(ingress.tried + FRESH + timedelta(seconds=1))
+
+
+@in_virtual_time
+async def test_a_survey_tries_each_ingress_and_tells_what_came_of_it() -> None:
+    path, facts = an_event_path(HUB), list[Fact]()
+    error = DeliveryError(Reason.FORBIDDEN, "no role")
+
+    async def refused() -> None:
+        raise error
+
+    async def let_in() -> None:
+        """Raise nothing."""
+
+    async def silent() -> None:
+        await asyncio.Event().wait()
+
+    knocks = {"ingress a": refused, "ingress b": let_in, "ingress c": silent}
+    await Survey([HUB], path.dead_letters, facts.append, knocks).look()
+
+    assert Knocked("ingress a", error) in facts
+    assert Knocked("ingress b") in facts
+    assert counted(facts) == {"hub": 0}
+    assert len(facts) == 4
+
+
 NOT_WHOLE = Surveyed(HUB, Backlog(is_whole=False))
 
 
@@ -362,10 +494,15 @@ async def test_a_survey_tells_of_every_route_and_blob_that_fails_is_no_failure_o
     await survey.look()
     assert counted(facts) == {"hub": 3, "queue": 0}
 
+    assert BlobLooked() in facts
+
     facts.clear()
     path.dead_letters.faults = always(Reason.TIMEOUT)
     await survey.look()
-    assert facts == []
+    (fact,) = facts
+    assert isinstance(fact, BlobLooked)
+    assert fact.error is not None
+    assert fact.error.reason is Reason.TIMEOUT
 
 
 @in_virtual_time
@@ -377,12 +514,12 @@ async def test_who_asks_how_routes_fare_has_blob_looked_into_once_a_minute() -> 
         survey.look_soon()
         await asyncio.sleep(1)
     assert counted(facts) == {"hub": 0}
-    assert len(facts) == 1
+    assert len(facts) == 2
 
     await asyncio.sleep(OLD)
     survey.look_soon()
     await asyncio.sleep(1)
-    assert len(facts) == 2
+    assert len(facts) == 4
     await survey.close()
 
 

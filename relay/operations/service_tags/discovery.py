@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import aiohttp
 from azure.core.exceptions import AzureError
 
+from relay.failures import Reason
 from relay.operations.service_tags.tags import ServiceTagsError, tags_of
+from relay.sdk_errors import reason_of
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -27,6 +29,7 @@ API_VERSION: Final = "2023-09-01"
 MANAGEMENT: Final = "https://management.azure.com"
 
 _PATIENCE: Final = 60.0
+_REFUSED_WITH: Final = {401: Reason.UNAUTHENTICATED, 403: Reason.FORBIDDEN}
 
 
 class Credential(Protocol):
@@ -37,7 +40,16 @@ class Credential(Protocol):
 
 
 class DiscoveryError(Exception):
-    """The list can't be had; the message says why, and what would help."""
+    """The list can't be had; the message says why, and what would help.
+
+    Args:
+        message: for people.
+        reason: `unauthenticated` or `forbidden` where somebody refused.
+    """
+
+    def __init__(self, message: str, reason: Reason = Reason.UNKNOWN) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 async def discover(
@@ -65,11 +77,20 @@ async def discover(
     path = f"/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}"
     url = f"{management}{path}/serviceTags?api-version={API_VERSION}"
     try:
-        token = await credential.get_token(f"{audience}/.default")
+        token = await _token(credential, audience)
         whole = await _pages(token.token, url, management, ca_file)
         return tags_of(whole), whole
-    except (aiohttp.ClientError, AzureError, OSError, ValueError, ServiceTagsError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, ServiceTagsError) as error:
         raise DiscoveryError(f"the Discovery API gave no list: {error}") from error
+
+
+async def _token(credential: Credential, audience: str) -> AccessToken:
+    try:
+        return await credential.get_token(f"{audience}/.default")
+    except AzureError as error:
+        raise DiscoveryError(
+            f"the Discovery API gave no list: {error}", reason_of(error)
+        ) from error
 
 
 async def _pages(token: str, url: str, management: str, ca_file: str | None) -> dict[str, Any]:
@@ -97,7 +118,8 @@ async def _page(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     async with session.get(url, allow_redirects=False) as answer:
         body = await answer.read()
     if answer.status != HTTPStatus.OK:
-        raise DiscoveryError(_refusal(answer.status, body))
+        reason = _REFUSED_WITH.get(answer.status, Reason.UNKNOWN)
+        raise DiscoveryError(_refusal(answer.status, body), reason)
     page = json.loads(body)
     if not isinstance(page, dict) or not isinstance(page.get("values"), list):
         raise ServiceTagsError("it is no list of service tags")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.observer import ServiceTagsLooked
+from relay.failures import DeliveryError
+from relay.observer import ServiceTagsLooked, ServiceTagsRefused
 from relay.operations.service_tags.comparing import Side, compare
+from relay.operations.service_tags.discovery import DiscoveryError
 from relay.operations.service_tags.tags import DIGITAL_TWINS
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Watch:
         Raises:
             DiscoveryError: there is no list of today.
         """
-        old, new = _side(self._known), _side(await self._discover())
+        old, new = _side(self._known), _side(await self._list_of_today())
         found = compare(old, new)
         self._observe(
             ServiceTagsLooked(
@@ -51,6 +53,14 @@ class Watch:
                 tuple(map(str, found.removed)),
             )
         )
+
+    async def _list_of_today(self) -> TagList:
+        try:
+            return await self._discover()
+        except DiscoveryError as error:
+            if error.reason.is_refusal:
+                self._observe(ServiceTagsRefused(DeliveryError(error.reason, str(error))))
+            raise
 
 
 def _side(tags: TagList) -> Side:

@@ -14,7 +14,7 @@ from aiohttp import web
 from lab.serving import HttpServer
 from relay.dead_letters import Backlog
 from relay.failures import Reason
-from relay.health import RouteHealth, State
+from relay.health import PlaceHealth, RouteHealth, State
 from relay.operations.page import page
 from relay.operations.route_report import report
 from tests.fakes import NOON, a_route
@@ -32,6 +32,7 @@ REMEDY = (
 )
 NASTY = "<img src=x onerror=\"document.title='owned'\">"
 NOTHING = Backlog()
+INGRESS = "ingress hub twin-events"
 
 
 def a_health(name: str, state: State, **changes: Any) -> RouteHealth:
@@ -74,6 +75,13 @@ def five_routes() -> list[RouteHealth]:
     ]
 
 
+def a_refused_ingress() -> PlaceHealth:
+    """Return the landing hub that does not let the relay in any more."""
+    since = NOON - timedelta(minutes=7)
+    words = CAUSE.replace("analytics/alarms", "ingress/twin-events"), REMEDY
+    return PlaceHealth(INGRESS, State.REFUSED, since, Reason.FORBIDDEN, *words, tried=NOON)
+
+
 def all_redriven() -> dict[str, Any]:
     """Return what the relay says when everything went."""
     return {"delivered": 1417, "held": 0, "left": [], "isWhole": True}
@@ -85,6 +93,7 @@ class Stage:
 
     Attributes:
         health: of every route.
+        places: likewise.
         token: what it takes; anybody may if it is empty.
         redriven: routes that were to be redriven.
         outcome: what it says became of that.
@@ -92,6 +101,7 @@ class Stage:
     """
 
     health: list[RouteHealth] = field(default_factory=five_routes)
+    places: list[PlaceHealth] = field(default_factory=list)
     token: str = ""
     redriven: list[str] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=all_redriven)
@@ -122,7 +132,13 @@ class Stage:
         namespace = {"ANALYTICS": "analytics.servicebus.windows.net"}
         rates = {"twin-changes": 128.4, "history": 12.0}
         return report(
-            routes, by_name, namespace, lambda name: rates.get(name, 0.0), NOON, "i-7f3a"
+            routes,
+            by_name,
+            namespace,
+            lambda name: rates.get(name, 0.0),
+            NOON,
+            "i-7f3a",
+            self.places,
         )
 
     async def _redrive(self, request: web.Request) -> web.Response:

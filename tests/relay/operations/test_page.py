@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,20 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from relay.health import State
+from relay.health import PlaceHealth, State
 from relay.operations.page import page as the_page
 from tests.browser import a_browser
 from tests.fakes import NOON
-from tests.relay.operations.page_stage import CAUSE, NASTY, REMEDY, Stage, a_health, a_stage
+from tests.relay.operations.page_stage import (
+    CAUSE,
+    INGRESS,
+    NASTY,
+    REMEDY,
+    Stage,
+    a_health,
+    a_refused_ingress,
+    a_stage,
+)
 
 # One browser for all of them, hence one event loop and one process.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("browser")]
@@ -106,6 +116,55 @@ async def test_a_refusal_stands_there_in_words_with_the_command_that_mends_it(
     await expect(refused.locator(".why")).to_have_text(CAUSE)
     await expect(refused.locator("pre")).to_have_text(REMEDY)
     await expect(route(page, "history").locator("pre")).to_be_hidden()
+
+
+async def test_an_ingress_that_lets_nobody_in_stands_before_all_routes(
+    page: Page, stage: Stage
+) -> None:
+    stage.places = [a_refused_ingress()]
+    await page.goto(stage.url)
+
+    ingress = route(page, INGRESS)
+    await expect(ingress.locator(".state")).to_have_text("✕ refused: a role is missing")
+    await expect(ingress.locator(".why")).to_contain_text(
+        "ingress/twin-events refused the relay"
+    )
+    await expect(ingress.locator("pre")).to_have_text(REMEDY)
+    assert await ingress.locator("dd").all_text_contents() == ["7 minutes ago", "now"]
+    await expect(ingress.get_by_role("button", name="Redrive")).to_be_hidden()
+    assert await page.locator("h2").first.text_content() == INGRESS
+    summary = page.get_by_role("status").first
+    await expect(summary).to_have_text(
+        f"{INGRESS} wants attention. 4 of 5 routes want attention."
+    )
+    assert await page.title() == "(5) Twin Relay: routes"
+
+
+async def test_an_ingress_that_lets_the_relay_in_stands_before_the_healthy_routes(
+    page: Page, stage: Stage
+) -> None:
+    stage.places = [PlaceHealth(INGRESS, State.HEALTHY, NOON)]
+    await page.goto(stage.url)
+
+    ingress = route(page, INGRESS)
+    await expect(ingress.locator(".state")).to_have_text("✓ healthy (not tried yet)")
+    assert await ingress.locator("dd").all_text_contents() == ["now", "never"]
+    names = await page.locator("h2").all_text_contents()
+    assert names[-2:] == [INGRESS, "twin-changes"]
+
+
+async def test_dead_letters_that_let_nobody_in_are_shown_as_such(
+    page: Page, stage: Stage
+) -> None:
+    refused = replace(a_refused_ingress(), place="dead letters")
+    stage.places = [refused]
+    await page.goto(stage.url)
+
+    store = route(page, "dead letters")
+    await expect(store.locator(".state")).to_have_text("✕ refused: a role is missing")
+    await expect(store.locator(".to").first).to_have_text(
+        "where events wait that could not be delivered"
+    )
 
 
 async def test_what_a_destination_says_is_text_and_nothing_else(
@@ -232,7 +291,9 @@ async def test_axe_finds_nothing_to_complain_of(
 ) -> None:
     await page.emulate_media(color_scheme=scheme)
     await page.set_viewport_size({"width": width, "height": 800})
-    await shown(page, stage)
+    stage.places = [a_refused_ingress()]
+    await page.goto(stage.url)
+    await expect(page.locator("article")).to_have_count(6)
     await page.evaluate("document.getElementById('sign-in').hidden = false")
 
     await page.evaluate(AXE.read_text("utf-8"))

@@ -10,7 +10,7 @@ import pytest
 from relay.app import Relay, from_environment
 from relay.dead_letters import Backlog
 from relay.failures import Reason
-from relay.health import CURRENT, RouteHealth, State
+from relay.health import CURRENT, PlaceHealth, RouteHealth, State
 from relay.observer import Fact, RequestRefused
 from relay.operations.answers import Answer
 from relay.operations.route_report import report
@@ -84,6 +84,33 @@ def test_what_a_process_heard_long_ago_is_said_to_be_so() -> None:
     assert route["backlog"] is None
 
 
+def test_an_ingress_is_reported_with_what_its_last_try_came_to() -> None:
+    refused = PlaceHealth(
+        "ingress hub twin-events",
+        State.REFUSED,
+        NOON - timedelta(hours=2),
+        Reason.FORBIDDEN,
+        "it lacks the role",
+        "az role assignment create",
+        tried=NOON,
+    )
+
+    told = report([], {}, {}, lambda _: 0.0, NOON, places=[refused])
+
+    assert told["places"] == [
+        {
+            "name": "ingress hub twin-events",
+            "state": "refused",
+            "reason": "forbidden",
+            "since": "2026-03-05T10:00:00+00:00",
+            "detail": "it lacks the role",
+            "remedy": "az role assignment create",
+            "lastTried": "2026-03-05T12:00:00+00:00",
+            "isCurrent": True,
+        }
+    ]
+
+
 async def test_a_relay_reports_every_route_from_the_beginning() -> None:
     relay = from_environment(example_settings())
 
@@ -95,6 +122,9 @@ async def test_a_relay_reports_every_route_from_the_beginning() -> None:
     ]
     assert {"healthy"} == {route["state"] for route in told["routes"]}
     assert all(route["destination"]["namespace"] for route in told["routes"])
+    assert [("ingress hub twin-events", None), ("dead letters", None)] == [
+        (place["name"], place["lastTried"]) for place in told["places"]
+    ]
 
 
 # Over HTTP

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 from lab.certificates import issue
 from lab.identity import Directory, IdentityEndpoint
 from lab.service_tags import ServiceTagsDiscovery
+from relay.failures import Reason
 from relay.identity import Identity
-from relay.observer import Fact, ServiceTagsLooked
+from relay.observer import Fact, ServiceTagsLooked, ServiceTagsRefused
 from relay.operations.cli import app
 from relay.operations.service_tags import TagList, read_tags
 from relay.operations.service_tags.discovery import DiscoveryError, discover
@@ -148,6 +149,38 @@ async def test_the_watch_tells_that_nothing_changed(world: World) -> None:
     await Watch(tags_of(a_list()), world.ask, facts.append).look()
 
     assert facts == [ServiceTagsLooked("AzureDigitalTwins", (), ())]
+
+
+async def a_look_in_vain(world: World) -> list[Fact]:
+    facts: list[Fact] = []
+    with pytest.raises(DiscoveryError):
+        await Watch(tags_of(a_list()), world.ask, facts.append).look()
+    return facts
+
+
+async def test_the_watch_tells_that_a_role_is_missing(world: World) -> None:
+    world.discovery.readers.clear()
+    [fact] = await a_look_in_vain(world)
+
+    assert isinstance(fact, ServiceTagsRefused)
+    assert fact.error.reason is Reason.FORBIDDEN
+    assert "role Reader (acdd72a7" in fact.error.detail
+
+
+async def test_the_watch_tells_that_there_is_no_token(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_HEADER", "wrong")
+    [fact] = await a_look_in_vain(world)
+
+    assert isinstance(fact, ServiceTagsRefused)
+    assert fact.error.reason is Reason.UNAUTHENTICATED
+
+
+async def test_the_watch_takes_trouble_of_the_network_for_no_refusal(world: World) -> None:
+    await world.discovery.stop()
+
+    assert await a_look_in_vain(world) == []
 
 
 async def fetch(world: World, file: Path) -> Result:

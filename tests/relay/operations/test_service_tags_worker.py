@@ -50,6 +50,13 @@ class Stage:
             relay_service_tag_change=change,
         )
 
+    def refusals(self) -> float:
+        return self.collector.received.value(
+            "relay.authorization.failures",
+            relay_refused_by="resource_manager",
+            error_type="forbidden",
+        )
+
     def told(self) -> list[LogRecord]:
         return [each for each in self.logs.records if each.message == "relay.service_tags"]
 
@@ -131,6 +138,7 @@ async def test_a_look_that_is_refused_fails_and_names_the_role(stage: Stage) -> 
 
     assert "role Reader (acdd72a7-3385-48ef-bd42-f606fba81ae7)" in answer.error
     assert stage.relay in answer.error
+    assert stage.refusals() == 1
     assert stage.told() == []
 
 

@@ -74,6 +74,12 @@ class Ear:
         records = [each.log_record for each in self._logs.get_finished_logs()]
         return [(each.event_name, dict(each.attributes or {})) for each in records]
 
+    @property
+    def belonging(self) -> list[tuple[str | None, int | None, int | None]]:
+        """The name, trace and span of each log record that was exported."""
+        records = [each.log_record for each in self._logs.get_finished_logs()]
+        return [(each.event_name, each.trace_id, each.span_id) for each in records]
+
     def ids(self) -> dict[str, str]:
         """Return what a log record says of the last span."""
         context = self.spans[-1].get_span_context()

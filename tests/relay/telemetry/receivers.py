@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,7 +22,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces_grpc
 
-from lab.certificates import TlsFiles
+from lab.certificates import TlsFiles, server_context
 from lab.serving import HttpServer
 
 
@@ -82,45 +84,86 @@ _REQUESTS: dict[str, Callable[[], Any]] = {
 }
 
 
+class Manner(Enum):
+    """How a collector answers."""
+
+    AT_ONCE = auto()
+    LATE = auto()
+    """Not before it is told to."""
+    BY_DRIPS = auto()
+    """At once, but byte by byte and without an end before it is told to."""
+
+
+DRIP_SECONDS = 0.02
+
+
 class OtlpOverHttp:
     """A collector on loopback.
 
     Attributes:
         status: how it answers.
-        hangs: set while it is to answer nothing; `asked` is set with the first request.
+        manners: how by path; else at once.
+        asked: set with the first request.
+        told: whether those who wait are answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: TlsFiles | None = None) -> None:
         self.received = Received()
         self.status = 200
-        self.hangs = False
+        self.manners: dict[str, Manner] = {}
         self.asked = asyncio.Event()
+        self.told = asyncio.Event()
         app = web.Application()
         app.router.add_post("/{path:.*}", self._take)
-        self.server = HttpServer("a collector", app)
+        context = server_context(tls) if tls else None
+        self.server = HttpServer("a collector", app, tls=context)
 
     async def _take(self, request: web.Request) -> web.Response:
         self.asked.set()
-        if self.hangs:
-            await asyncio.Event().wait()
+        body = await request.read()
+        answer: web.StreamResponse = web.Response(status=self.status)
+        match self.manners.get(request.path, Manner.AT_ONCE):
+            case Manner.LATE:
+                await self.told.wait()
+            case Manner.BY_DRIPS:
+                answer = await self._drip(request)
         if self.status == 200:
             message = _REQUESTS[request.path]()
-            message.ParseFromString(await request.read())
+            message.ParseFromString(body)
             self.received.take(message)
-        return web.Response(status=self.status)
+        return answer
+
+    async def _drip(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=self.status)
+        await answer.prepare(request)
+        while not self.told.is_set():
+            await answer.write(b" ")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.told.wait(), DRIP_SECONDS)
+        await answer.write_eof()
+        return answer
 
 
 class _Taker:
     """A servicer of any signal."""
 
-    def __init__(self, received: Received, answer: Any, code: grpc.StatusCode | None) -> None:
+    def __init__(
+        self,
+        received: Received,
+        answer: Any,
+        code: grpc.StatusCode | None,
+        told: threading.Event | None,
+    ) -> None:
         self._received = received
         self._answer = answer
         self._code = code
+        self._told = told
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - OTLP's name
         if self._code is not None:
             context.abort(self._code, "so it was told")
+        if self._told is not None:
+            self._told.wait()
         self._received.take(request)
         return self._answer
 
@@ -128,8 +171,16 @@ class _Taker:
 @contextmanager
 def otlp_over_grpc(
     code: grpc.StatusCode | None = None,
+    told: threading.Event | None = None,
+    tls: TlsFiles | None = None,
 ) -> Iterator[tuple[str, Received]]:
-    """Serve a collector on loopback; yield where, and what arrives."""
+    """Serve a collector on loopback; yield where, and what arrives.
+
+    Args:
+        code: how it refuses, if it does.
+        told: answers come when it is set; at once without it.
+        tls: what it shows who it is by; it speaks in the clear without it.
+    """
     received = Received()
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     for add, answer in (
@@ -140,11 +191,18 @@ def otlp_over_grpc(
         (traces_grpc.add_TraceServiceServicer_to_server, traces.ExportTraceServiceResponse),
         (logs_grpc.add_LogsServiceServicer_to_server, logs.ExportLogsServiceResponse),
     ):
-        add(_Taker(received, answer(), code), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+        add(_Taker(received, answer(), code, told), server)
+    port = _listen(server, tls)
     server.start()
-    yield f"http://127.0.0.1:{port}", received
+    yield f"{'https' if tls else 'http'}://127.0.0.1:{port}", received
     server.stop(None).wait()
+
+
+def _listen(server: grpc.Server, tls: TlsFiles | None) -> int:
+    if tls is None:
+        return server.add_insecure_port("127.0.0.1:0")
+    pair = (Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())
+    return server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
 
 
 _CLOSE = {"Connection": "close"}
@@ -155,18 +213,19 @@ class Ingestion:
     """Stands in for the ingestion of Application Insights, over TLS.
 
     Attributes:
-        judge: answers for a bearer token: 200 takes what it brings.
+        judge: answers for a bearer token: 200 takes what it brings, 206 all but the first.
         envelopes: what was taken.
+        told: answers come when it is set; it is from the beginning.
     """
 
     def __init__(self, tls: TlsFiles, judge: Callable[[str], int]) -> None:
         self.judge = judge
         self.envelopes: list[dict[str, Any]] = []
+        self.told = asyncio.Event()
+        self.told.set()
         app = web.Application()
         app.router.add_post("/{slash:/?}v2.1/track", self._track)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        self.server = HttpServer("ingestion", app, tls=context)
+        self.server = HttpServer("ingestion", app, tls=server_context(tls))
 
     @property
     def connection_string(self) -> str:
@@ -192,12 +251,15 @@ class Ingestion:
 
     async def _track(self, request: web.Request) -> web.Response:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        await self.told.wait()
         status = self.judge(token)
-        if status != 200:
+        if status not in {200, 206}:
             return web.Response(status=status, headers=_CLOSE)
         taken = json.loads(await request.read())
+        told = {"itemsReceived": len(taken), "itemsAccepted": len(taken), "errors": []}
+        if status == 206:
+            error = {"index": 0, "statusCode": 400, "message": "105: a field is too long"}
+            told |= {"itemsAccepted": len(taken) - 1, "errors": [error]}
+            taken = taken[1:]
         self.envelopes += taken
-        return web.json_response(
-            {"itemsReceived": len(taken), "itemsAccepted": len(taken), "errors": []},
-            headers=_CLOSE,
-        )
+        return web.json_response(told, status=status, headers=_CLOSE)

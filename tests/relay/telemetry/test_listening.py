@@ -6,35 +6,44 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanKind, StatusCode
 
-from relay.dead_letters import Backlog, DeadLetter
+from relay.dead_letters import Backlog, DeadLetter, Fate
 from relay.delivery import UnsettledError
 from relay.failures import REFUSALS, DeliveryError, Reason, Refusal
 from relay.filters import lint
-from relay.health import CURRENT, FRESH, Health, RouteHealth, State
+from relay.health import CURRENT, FRESH, Health, PlaceHealth, RouteHealth, State
 from relay.observer import (
     BlobFailed,
+    BlobLooked,
     DeadLettered,
     Delivered,
     Fact,
     Failed,
+    Knocked,
     MalformedKept,
     Redriven,
     RequestRefused,
     Sent,
     ServiceTagsLooked,
+    ServiceTagsRefused,
+    Surveyed,
+    Unreadable,
     Unrouted,
 )
-from relay.settings import Problem
+from relay.permissions import TWINS, Action
+from relay.settings import Exporter, Problem
 from relay.telemetry import Telemetry
 from relay.telemetry.ages import OLDEST, age
 from relay.telemetry.losses import Loss
-from relay.telemetry.names import METRICS, Outcome, RefusedBy
+from relay.telemetry.names import METRICS, BatchOutcome, Outcome, RefusedBy
 from tests.fakes import NOON, a_route, an_arrival, an_event
 from tests.relay.telemetry.ear import SERVER, Ear, an_ear
 
@@ -383,6 +392,35 @@ def test_a_refusal_is_an_event_of_its_span_with_what_mends_it(ear: Ear) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("fact", "name"),
+    [
+        (RequestRefused(403, "no role"), "refused by relay"),
+        (BlobFailed(DeliveryError(Reason.FORBIDDEN, "no role")), "refused by dead_letters"),
+        (Knocked("ingress hub", DeliveryError(Reason.FORBIDDEN, "")), "refused by ingress"),
+    ],
+)
+def test_a_refusal_outside_of_any_span_has_one_made_for_it(
+    ear: Ear, log: pytest.LogCaptureFixture, fact: Fact, name: str
+) -> None:
+    ear.telemetry(fact)
+
+    (span,) = ear.spans
+    assert span.name == name
+    assert [event.name for event in span.events] == ["relay.refused"]
+    refused = dict(told(log))["relay.refused"]
+    assert ear.ids().items() <= refused.items()
+
+
+async def test_a_refusal_in_an_invocation_is_an_event_of_its_span(ear: Ear) -> None:
+    async with ear.telemetry.batch("redrive"):
+        ear.telemetry(Knocked("ingress hub", DeliveryError(Reason.FORBIDDEN, "")))
+
+    (span,) = ear.spans
+    assert span.name == "redrive"
+    assert [event.name for event in span.events] == ["relay.refused"]
+
+
 def test_a_probe_that_fails_is_a_span_but_no_send(ear: Ear) -> None:
     ear.telemetry(Failed(HUB, DeliveryError(Reason.TIMEOUT, "no answer")))
 
@@ -396,6 +434,21 @@ def test_what_a_failure_logs_belongs_to_its_span(
     ear.telemetry(Failed(HUB, a_refused(Reason.FORBIDDEN), [an_arrival()], 0.1))
 
     assert ear.ids().items() <= told(log)[0][1].items()
+
+
+async def test_what_is_exported_belongs_to_the_same_spans(ear: Ear) -> None:
+    async with ear.telemetry.batch("settle"):
+        ear.telemetry(Failed(HUB, a_refused(Reason.FORBIDDEN), [an_arrival()], 0.1))
+        ear.telemetry(Delivered(HUB, [an_arrival()], 2))
+
+    attempt, invocation = (span.get_span_context() for span in ear.spans)
+    assert attempt is not None
+    assert invocation is not None
+    assert attempt.trace_id == invocation.trace_id
+    assert ear.belonging == [
+        ("relay.refused", attempt.trace_id, attempt.span_id),
+        ("relay.delivered", invocation.trace_id, invocation.span_id),
+    ]
 
 
 def test_attempts_are_measured_by_the_names_of_the_messaging_conventions(ear: Ear) -> None:
@@ -475,6 +528,66 @@ def test_blob_that_does_not_answer_is_no_refusal(
     assert told(log) == [
         ("relay.dead_letters_failed", {"reason": "timeout", "detail": "no answer"})
     ]
+
+
+@pytest.mark.parametrize("reason", sorted(REFUSALS))
+def test_a_refusal_by_an_ingress_is_counted_and_told_like_any_other(
+    ear: Ear, log: pytest.LogCaptureFixture, reason: Reason
+) -> None:
+    ear.telemetry(Knocked("ingress hub twin-events", a_refused(reason)))
+
+    assert ear.series() == {
+        "relay.authorization.failures": {
+            (
+                ("error.type", reason.value),
+                ("relay.place.name", "ingress hub twin-events"),
+                ("relay.refused_by", "ingress"),
+            ): 1
+        }
+    }
+    ((name, values),) = told(log)
+    assert name == "relay.refused"
+    assert values["place"] == "ingress hub twin-events"
+    assert values["remedy"] == "az role assignment create"
+
+
+def test_an_ingress_that_does_not_answer_is_no_refusal(
+    ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    ear.telemetry(Knocked("ingress hub", DeliveryError(Reason.TIMEOUT, "no answer")))
+    ear.telemetry(Knocked("ingress hub"))
+
+    assert ear.series() == {}
+    values = {"place": "ingress hub", "reason": "timeout", "detail": "no answer"}
+    assert told(log) == [("relay.ingress_failed", values)]
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_ingress_is_measured_while_the_last_try_may_be_believed(
+    ear: Ear, state: State
+) -> None:
+    known = PlaceHealth("ingress hub", state, NOON, tried=NOON)
+    old = replace(known, place="ingress queue", tried=NOON - FRESH - timedelta(seconds=1))
+    never = replace(known, place="ingress topic", tried=None)
+
+    ear.telemetry.follow(tuple, lambda: [known, old, never])
+
+    is_open = int(state in {State.HEALTHY, State.DEGRADED})
+    series = {(("relay.place.name", "ingress hub"),): is_open}
+    assert ear.series() == {"relay.place.healthy": series}
+
+
+def test_a_change_of_an_ingress_is_told_and_exported_as_a_custom_event(
+    ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    ear.telemetry.place_state(
+        PlaceHealth("ingress hub", State.REFUSED, NOON, Reason.FORBIDDEN, "no role")
+    )
+
+    ((name, attributes),) = ear.exported
+    assert name == attributes["microsoft.custom_event.name"] == "relay.place_state"
+    assert told(log)[0][1]["state"] == "refused"
+    assert [logging.WARNING] == [record.levelno for record in log.records]
 
 
 @pytest.mark.parametrize(
@@ -677,6 +790,7 @@ def test_a_change_of_state_is_exported_as_a_custom_event(ear: Ear) -> None:
     assert attributes["state"] == "refused"
 
 
+STATUSES = [status for status in HTTPStatus if status.is_client_error or status.is_server_error]
 ANY_TEXT = st.text(max_size=20)
 ANY_EVENT = st.builds(an_event, id=ANY_TEXT, subject=ANY_TEXT, type=ANY_TEXT, time=ANY_TEXT)
 ARRIVALS = st.lists(st.builds(an_arrival, ANY_EVENT), min_size=1, max_size=3)
@@ -687,33 +801,79 @@ LETTERS = st.builds(
     ],
     *(ARRIVALS, st.sampled_from(Reason), ANY_TEXT),
 )
-FACTS = st.one_of(
-    st.builds(Delivered, st.just(HUB), ARRIVALS, st.integers(1, 9)),
-    st.builds(Sent, st.just(HUB), ARRIVALS, st.floats(0, 100)),
-    st.builds(Failed, st.just(HUB), ERRORS, ARRIVALS, st.floats(0, 100)),
-    st.builds(DeadLettered, st.just(HUB), LETTERS),
-    st.builds(MalformedKept, LETTERS),
-    st.builds(BlobFailed, ERRORS),
+ASKED = ["", TWINS, *Action]
+INGRESS = "ingress hub twin-events"
+ROUTES = {"hub": HUB, "queue": a_route("queue")}
+ROUTE = st.sampled_from(list(ROUTES.values()))
+FACTS: dict[type[Fact], st.SearchStrategy[Fact]] = {
+    Delivered: st.builds(Delivered, ROUTE, ARRIVALS, st.integers(1, 9)),
+    Sent: st.builds(Sent, ROUTE, ARRIVALS, st.floats(0, 100)),
+    Failed: st.builds(Failed, ROUTE, ERRORS, st.one_of(st.just([]), ARRIVALS)),
+    DeadLettered: st.builds(DeadLettered, ROUTE, LETTERS),
+    Redriven: st.builds(Redriven, ROUTE, st.integers(1, 9)),
+    MalformedKept: st.builds(MalformedKept, LETTERS),
+    Unreadable: st.builds(Unreadable, ROUTE, ANY_TEXT),
+    Unrouted: st.builds(Unrouted, st.integers(1, 9)),
+    RequestRefused: st.builds(
+        RequestRefused,
+        st.sampled_from(STATUSES),
+        ANY_TEXT,
+        st.sampled_from(ASKED),
+        ANY_TEXT,
+    ),
+    ServiceTagsLooked: st.builds(
+        ServiceTagsLooked, st.just("AzureDigitalTwins"), st.lists(ANY_TEXT), st.lists(ANY_TEXT)
+    ),
+    ServiceTagsRefused: st.builds(ServiceTagsRefused, ERRORS),
+    BlobFailed: st.builds(BlobFailed, ERRORS),
+    Surveyed: st.builds(Surveyed, ROUTE, st.builds(Backlog, st.integers(0, 9))),
+    BlobLooked: st.builds(BlobLooked, st.one_of(st.none(), ERRORS)),
+    Knocked: st.builds(Knocked, st.just(INGRESS), st.one_of(st.none(), ERRORS)),
+}
+LOSSES = st.builds(
+    Loss,
+    st.sampled_from([*Exporter]),
+    st.sampled_from(["spans", "metrics", "logs"]),
+    ERRORS,
 )
-VALUES = {
-    "relay.route.name": {"hub"},
-    "messaging.destination.name": {"hub"},
-    "relay.outcome": {*Outcome},
+VALUES: dict[str, set[Any]] = {
+    "relay.route.name": {*ROUTES},
+    "relay.route.state": {*State},
+    "relay.place.name": {INGRESS, "dead letters"},
+    "relay.dead_letter.fate": {*Fate},
+    "messaging.destination.name": {*ROUTES},
+    "relay.outcome": {*Outcome, *BatchOutcome},
     "relay.refused_by": {*RefusedBy},
+    "relay.exporter": {*Exporter},
+    "relay.signal": {"spans", "metrics", "logs"},
+    "relay.service_tag.name": {"AzureDigitalTwins"},
+    "relay.service_tag.change": {"added", "removed"},
+    "http.response.status_code": {*STATUSES},
+    "relay.action": {*ASKED},
     "error.type": {*Reason},
     "messaging.system": {"eventhubs"},
-    "messaging.operation.name": {"send"},
+    "messaging.operation.name": {"send", "settle", "redrive"},
     "messaging.operation.type": {"send"},
     "server.address": {SERVER},
 }
-"""All that an attribute of a metric can be: what is configured, and closed enums."""
+"""All that an attribute of a metric can be: what is configured, and closed lists."""
 
 
-@given(st.lists(FACTS, max_size=20))
-def test_however_events_differ_a_metric_has_no_more_series(facts: list[Fact]) -> None:
+def test_every_fact_is_among_those_that_are_tried() -> None:
+    assert FACTS.keys() == set(get_args(Fact.__value__))
+
+
+@given(st.lists(st.one_of(*FACTS.values()), max_size=20), st.lists(LOSSES, max_size=5))
+def test_however_events_differ_a_metric_has_no_more_series(
+    facts: list[Fact], losses: list[Loss]
+) -> None:
     with an_ear() as ear:
+        health = followed(ear, list(ROUTES))
         for fact in facts:
             ear.telemetry(fact)
+            health(fact)
+        for loss in losses:
+            ear.losses.note(loss)
 
         known = {metric.name: metric.attributes for metric in METRICS}
         for name, series in ear.series().items():
@@ -722,10 +882,69 @@ def test_however_events_differ_a_metric_has_no_more_series(facts: list[Fact]) ->
                 assert all(value in VALUES[key] for key, value in attributes)
 
 
+def followed(ear: Ear, routes: list[str]) -> Health:
+    """Return the health of routes, and of an ingress, that gauges show."""
+    health = Health(routes, lambda: NOON, ear.telemetry.route_state, [INGRESS])
+    ear.telemetry.follow(health.routes.values, health.places.values)
+    return health
+
+
+def series_of_everything(count: int) -> int:
+    """Let all happen to so many routes that can, and return how many series that makes."""
+    routes = [a_route(f"route-{number}") for number in range(count)]
+    arrival = an_arrival(an_event(time=NOON.isoformat()))
+    errors = [DeliveryError(reason, "") for reason in Reason]
+    facts: list[Fact] = [
+        *(RequestRefused(status, "", asked) for status in STATUSES for asked in ASKED),
+        *(Knocked(INGRESS, error) for error in errors),
+        Knocked(INGRESS),
+        BlobLooked(),
+        *(BlobFailed(error) for error in errors),
+        MalformedKept([a_letter(Reason.MALFORMED)]),
+        Unrouted(1),
+        ServiceTagsLooked("AzureDigitalTwins", [], []),
+        *(
+            ServiceTagsRefused(DeliveryError(reason, ""))
+            for reason in Reason
+            if reason.is_refusal
+        ),
+    ]
+    for route in routes:
+        facts += [
+            Delivered(route, [arrival], 1),
+            Sent(route, [arrival], 0.1),
+            *(Failed(route, error, [arrival], 0.1) for error in errors),
+            DeadLettered(route, [a_letter(Reason.TIMEOUT)]),
+            Redriven(route, 1),
+            Surveyed(route, Backlog(1, 1, NOON)),
+        ]
+    with an_ear() as ear:
+        health = followed(ear, [route.name for route in routes])
+        for fact in facts:
+            ear.telemetry(fact)
+            health(fact)
+        for error in errors:
+            for signal in ("spans", "metrics", "logs"):
+                ear.losses.note(Loss("azureMonitor", signal, error))
+            asyncio.run(an_invocation(ear))
+        asyncio.run(failed_invocations(ear))
+        return sum(map(len, ear.series().values()))
+
+
+def test_the_number_of_series_follows_from_the_number_of_routes_as_documented() -> None:
+    one, two, five = (series_of_everything(count) for count in (1, 2, 5))
+    each = two - one
+    text = (Path(__file__).parents[3] / "docs" / "telemetry.md").read_text("utf-8")
+
+    assert five == one + 4 * each
+    assert f"{one - each} series, and {each} for each route" in " ".join(text.split())
+
+
 def test_every_metric_that_is_named_is_made_and_no_other(ear: Ear) -> None:
     backlog = Backlog(1, 1, NOON)
     health = RouteHealth("hub", State.HEALTHY, NOON, backlog=backlog, surveyed=NOON)
-    ear.telemetry.follow(lambda: [health])
+    door = PlaceHealth("ingress hub", State.HEALTHY, NOON, tried=NOON)
+    ear.telemetry.follow(lambda: [health], lambda: [door])
     for fact in [
         *every_fact(),
         Sent(HUB, [an_arrival(an_event(time=NOON.isoformat()))], 0.1),
@@ -742,5 +961,13 @@ def test_every_metric_that_is_named_is_made_and_no_other(ear: Ear) -> None:
 
 
 async def an_invocation(ear: Ear) -> None:
-    async with ear.telemetry.batch("settle"):
-        pass
+    for operation in ("redrive", "settle"):
+        async with ear.telemetry.batch(operation):
+            pass
+
+
+async def failed_invocations(ear: Ear) -> None:
+    for operation in ("redrive", "settle"):
+        with pytest.raises(ValueError, match="it fails"):
+            async with ear.telemetry.batch(operation):
+                raise ValueError("it fails")
