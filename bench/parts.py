@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type Samples = list[tuple[list[str], float]]
 
 SAMPLED = ROOT / "bench" / "sampled"
-FEW = 500
+FEW = 200
 """Samples below which a part is no figure."""
 
 WORKER = "worker library: protobuf and decoding"
