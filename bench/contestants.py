@@ -31,6 +31,7 @@ SENDING = "sending alone"
 
 RELAY = "Twin Relay"
 ONE_BY_ONE = "one send an event (quickstart)"
+IN_THREADS = "one send an event, synchronous"
 BY_KEY = "SDK batches by key"
 BY_PARTITION = "SDK batches by partition"
 BUFFERED = "SDK buffered producer"
@@ -42,6 +43,7 @@ RAW = "leanest sender, ready bytes"
 
 _HUB_WAYS = {
     ONE_BY_ONE: "one_by_one",
+    IN_THREADS: "one_by_one_in_threads",
     BY_KEY: "by_key",
     BY_PARTITION: "by_partition",
     BUFFERED: "buffered",
@@ -122,7 +124,7 @@ TO_HUBS = (
     *(
         Contestant(HUB, how, way)
         for how in (WHOLE, DECODED)
-        for way in (RELAY, ONE_BY_ONE, BY_KEY, BY_PARTITION, BUFFERED)
+        for way in (RELAY, ONE_BY_ONE, IN_THREADS, BY_KEY, BY_PARTITION, BUFFERED)
     ),
     Contestant(HUB, DECODED, NODE),
     Contestant(HUB, WHOLE, EMPTY, delivers=False),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 import os
 import sys
@@ -87,6 +88,8 @@ async def a_function(directory: str) -> Way:
     function = found.get_user_function()
     if "context" in function.__annotations__:
         function = partial(function, context=CONTEXT)
+    if not inspect.iscoroutinefunction(found.get_user_function()):
+        function = partial(asyncio.to_thread, function)
     return Way(lambda lane, size: lane.batch(size), function)
 
 
