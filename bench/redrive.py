@@ -19,7 +19,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import resource
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,8 +127,11 @@ async def redrive(settings: Settings, limits: Limits) -> dict[str, Any]:
 
 
 def resident() -> float:
-    """Return the most memory that this process ever had, in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Return the most memory that this process ever had, in KiB.
+
+    `getrusage` would tell the most of whoever started it, too.
+    """
+    return 1024 * cores.memory(os.getpid())
 
 
 def in_a_process(settings: dict[str, str], limits: Limits, found: Any) -> None:
