@@ -13,10 +13,10 @@ NPM_FOR_BENCH := bench/node_modules/.done
 PROMTOOL := .tools/usr/bin/promtool
 CODE := relay lab bench examples tests function_app.py
 
-.PHONY: help bench demo faults diagnose documents conformance fuzz lab test check rules fix lock clean browser
+.PHONY: help bench demo faults diagnose documents conformance fuzz lab test check rules infra-check shapes fix lock clean browser
 
 help: ## Say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
 demo: $(SET_UP) $(AZURITE) ## Watch twin events flow on a local Azure; JSON=1 prints JSON lines
 	@$(BIN)/python -m lab.demo $(if $(JSON),--json)
@@ -53,6 +53,15 @@ check: $(SET_UP) $(AZURITE) $(NPM_FOR_TESTS) ## Check format, lint, types and te
 
 rules: $(PROMTOOL) ## Test the Prometheus rules by promtool; from Debian's package unless PROMTOOL says where it is
 	@$(PROMTOOL) test rules infra/monitoring/prometheus-rules.test.yaml
+
+infra-check: $(SET_UP) $(NPM_FOR_TESTS) ## Hold the templates for Azure to their policies; JSON=1 one JSON object
+	@$(BIN)/python -m tests.infra $(if $(JSON),--json) $(if $(DOCUMENT),--document) $(if $(MUTANTS),--mutants)
+
+# Only when a name of Azure's is missing, or a package is newer: what it writes is kept.
+shapes: ## Write down anew what Azure's resources may hold, from packages of 70 MB
+	@$(PYTHON) -m venv .tools/shapes
+	@.tools/shapes/bin/python -m pip install --quiet --disable-pip-version-check -r tests/infra/bicep/shapes.txt
+	@.tools/shapes/bin/python tests/infra/bicep/extract.py
 
 fix: $(SET_UP) ## Format, and mend what the linter can
 	@$(BIN)/ruff format $(CODE)

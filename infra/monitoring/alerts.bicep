@@ -145,6 +145,8 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
     severity: rule.severity
     enabled: true
     scopes: [ workspaceId ]
+    // A new workspace has not got these tables yet.
+    skipQueryValidation: true
     evaluationFrequency: rule.every
     windowSize: rule.window
     autoMitigate: true
