@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.done
 AZURITE := lab/node_modules/.done
 NPM_FOR_TESTS := tests/node_modules/.done
+NPM_FOR_BENCH := bench/node_modules/.done
 PROMTOOL := .tools/usr/bin/promtool
 CODE := relay lab bench examples tests function_app.py
 
-.PHONY: help demo faults diagnose documents conformance fuzz lab test check rules infra-check shapes fix lock clean browser
+.PHONY: help bench demo faults diagnose documents conformance fuzz lab test check rules infra-check shapes fix lock clean browser
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -34,6 +35,9 @@ conformance: $(SET_UP) ## Hold the webhook to what others specify; JSON=1 ends w
 
 fuzz: $(SET_UP) ## Feed the decoders a million inputs, for half an hour; INPUTS=n for another number
 	@$(BIN)/python tests/fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(JSON),--json)
+
+bench: $(SET_UP) $(AZURITE) $(NPM_FOR_BENCH) ## Measure against what one would otherwise run; QUICK=1 in short, GROWTH=1 at length, JSON=1
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(GROWTH),--growth) $(if $(JSON),--json)
 
 lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the settings to use it
 	@$(BIN)/python -m lab up
@@ -78,7 +82,7 @@ browser:
 	fi
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) lab/node_modules tests/node_modules .tools .lab .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) lab/node_modules tests/node_modules bench/node_modules .tools .lab .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(SET_UP): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
@@ -102,6 +106,11 @@ $(AZURITE): lab/package-lock.json
 
 $(NPM_FOR_TESTS): tests/package-lock.json
 	@npm ci --prefix tests --silent --no-audit --no-fund
+	@touch $@
+
+$(NPM_FOR_BENCH): bench/package-lock.json
+	@echo "Setting up the Azure SDKs for Node, against which is measured too, about 10 s" >&2
+	@npm ci --prefix bench --silent --no-audit --no-fund
 	@touch $@
 
 # Lists of packages may be missing, as in a fresh container; only root can fetch them.

@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.arrivals import lanes
-from bench.azure import BUS_SENDER, HUB_SENDER, a_local_azure
+from bench.azure import BUS_SENDER, HUB_SENDER, Entities, a_local_azure
+from bench.events import lanes
 from relay.app import from_environment
 from relay.observer import Delivered
 from relay.telemetry import Telemetry
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from relay.app import Relay
     from relay.observer import Fact
 
-LANES = 4
 WARM_UP = 3
 HEALTHY = "healthy"
 UNDISTURBED = "undisturbed"
@@ -128,7 +127,7 @@ async def disturbed(
         {"name": HEALTHY, "filter": "true", "destination": near},
     ]
     relay = from_environment(azure.settings | {"RELAY_ROUTES": json.dumps(routes)})
-    plant = lanes(LANES, size * 4, name)
+    plant = lanes(hub=name)
     with listening() as ear:
 
         async def run(count: int) -> list[Times]:
@@ -205,7 +204,7 @@ def main() -> None:
     )
     options.add_argument("--partitions", type=int, default=4, help="of the hubs sent to")
     chosen = options.parse_args()
-    with a_local_azure(chosen.partitions) as azure:
+    with a_local_azure(Entities(partitions=chosen.partitions)) as azure:
         rows = asyncio.run(measure(azure, chosen))
     if chosen.json:
         print(json.dumps(rows))

@@ -1,7 +1,8 @@
 """A local Azure in a process of its own, so that it takes no time from what is measured.
 
-It holds three namespaces, each with one destination: `near/hub`, `far/hub` and the sessionful
-`bus/queue`; an app `relay` may send to all of them and write dead letters.
+It holds three namespaces: `near` and `far` with hubs, `bus` with queues, of which `hub` and the
+sessionful `queue` are always there; an app `relay` may send to all of them and write dead
+letters. It runs on the first core, beside whoever drives a measurement.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import cores
 from lab.identity.roles import storage_scope
 from lab.local_azure import LocalAzure
 from lab.messaging.model import MEBIBYTE, Hub, Namespace, Queue
@@ -37,17 +39,49 @@ if TYPE_CHECKING:
 START_SECONDS = 40
 ANSWER_SECONDS = 20
 CUT_EVERY_SECONDS = 0.02
+HUB_BYTES = 32 * MEBIBYTE
+"""What a hub keeps; nobody reads it."""
+QUEUE_BYTES = 4096 * MEBIBYTE
+"""What a queue takes before it is full: nothing is taken out of it."""
 
 HUB_SENDER = "Azure Event Hubs Data Sender"
 BUS_SENDER = "Azure Service Bus Data Sender"
 
 
-def plan(partitions: int) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """What there is beside `hub` and `queue`.
+
+    Attributes:
+        hubs: further hubs in `near`.
+        sessions: further queues in `bus` that demand sessions.
+        queues: further queues in `bus` that don't.
+        partitions: how many each hub has.
+    """
+
+    hubs: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    partitions: int = 4
+
+
+def plan(entities: Entities) -> Plan:
     block = free_block()
-    near = Namespace("near", "eventhubs", f"{block}.2", (Hub("hub", partitions),))
-    far = Namespace("far", "eventhubs", f"{block}.3", (Hub("hub", partitions),))
-    queue = Queue("queue", session=True, max_size_bytes=1024 * MEBIBYTE)
-    bus = Namespace("bus", "servicebus", f"{block}.4", (queue,))
+    hubs = [
+        Hub(name, entities.partitions, retention_bytes=HUB_BYTES)
+        for name in ("hub", *entities.hubs)
+    ]
+    queues = [
+        Queue(name, session=session, max_size_bytes=QUEUE_BYTES)
+        for session, names in (
+            (True, ("queue", *entities.sessions)),
+            (False, entities.queues),
+        )
+        for name in names
+    ]
+    near = Namespace("near", "eventhubs", f"{block}.2", tuple(hubs))
+    far = Namespace("far", "eventhubs", f"{block}.3", (hubs[0],))
+    bus = Namespace("bus", "servicebus", f"{block}.4", tuple(queues))
     names = {"INGRESS": "near", "NEAR": "near", "FAR": "far", "BUS": "bus"}
     connections = tuple(Connection(name, namespace) for name, namespace in names.items())
     ingress = (("INGRESS_EVENT_HUB", "twin-events"), ("INGRESS_CONSUMER_GROUP", "relay"))
@@ -57,9 +91,9 @@ def plan(partitions: int) -> Plan:
         apps=(App("relay", connections=connections, blobs=blobs, settings=ingress),),
         namespaces=(near, far, bus),
         grants=(
-            Grant("relay", HUB_SENDER, near.scope("eventhubs", "hub")),
+            *(Grant("relay", HUB_SENDER, near.scope("eventhubs", hub.name)) for hub in hubs),
             Grant("relay", HUB_SENDER, far.scope("eventhubs", "hub")),
-            Grant("relay", BUS_SENDER, bus.scope("queues", "queue")),
+            *(Grant("relay", BUS_SENDER, bus.scope("queues", each.name)) for each in queues),
             Grant("relay", "Storage Blob Data Contributor", container),
         ),
         containers=(DEAD_LETTERS,),
@@ -88,6 +122,7 @@ class Azure:
         return answer
 
     def host(self, namespace: str) -> str:
+        """Return where a namespace is served."""
         return self.settings[f"{namespace.upper()}__fullyQualifiedNamespace"]
 
     def held(self, namespace: str, entity: str) -> int:
@@ -103,13 +138,13 @@ def taken(entity: Any) -> int:
 
 
 @contextmanager
-def a_local_azure(partitions: int) -> Iterator[Azure]:
+def a_local_azure(entities: Entities = Entities()) -> Iterator[Azure]:
     """Start one, and let this process be its app `relay` to the identity endpoint."""
     logging.getLogger("relay").addHandler(logging.NullHandler())  # figures are all it prints
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     with tempfile.TemporaryDirectory() as state:
-        process = context.Process(target=serve, args=(Path(state), partitions, there))
+        process = context.Process(target=serve, args=(Path(state), entities, there))
         process.start()
         try:
             if not here.poll(START_SECONDS):
@@ -124,13 +159,14 @@ def a_local_azure(partitions: int) -> Iterator[Azure]:
                 process.kill()
 
 
-def serve(state: Path, partitions: int, pipe: Pipe) -> None:
+def serve(state: Path, entities: Entities, pipe: Pipe) -> None:
     """Run the local Azure and obey, until told `None`."""
-    asyncio.run(obey(state, partitions, pipe))
+    cores.stay_with_the_lab()
+    asyncio.run(obey(state, entities, pipe))
 
 
-async def obey(state: Path, partitions: int, pipe: Pipe) -> None:
-    async with LocalAzure(plan(partitions), state) as azure:
+async def obey(state: Path, entities: Entities, pipe: Pipe) -> None:
+    async with LocalAzure(plan(entities), state) as azure:
         cutting: dict[str, asyncio.Task[None]] = {}
         pipe.send(azure.settings("relay"))
         while (order := await asyncio.to_thread(pipe.recv)) is not None:

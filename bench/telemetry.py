@@ -34,8 +34,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.arrivals import lanes
 from bench.azure import a_local_azure
+from bench.events import LANES, lanes
 from relay.app import from_environment
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from bench.azure import Azure
     from relay.app import Relay
 
-LANES = 4
+
 WARM_UP = 3
 OFF = "off"
 ONE_OF_TEN = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
@@ -131,7 +131,7 @@ async def one_round(
     relay = from_environment(azure.settings | routes | way)
     for setting in way:
         del os.environ[setting]
-    plant = lanes(LANES, size * 4, name)
+    plant = lanes(hub=name)
     try:
         for count in (WARM_UP, batches):
             ready = [[lane.batch(size) for _ in range(count)] for lane in plant]
@@ -188,7 +188,7 @@ def main() -> None:
     options.add_argument("--size", type=int, default=100, help="events in a batch")
     options.add_argument("--rounds", type=int, default=7)
     chosen = options.parse_args()
-    with a_local_azure(4) as azure, a_collector() as collector, a_black_hole() as hole:
+    with a_local_azure() as azure, a_collector() as collector, a_black_hole() as hole:
         ways = {
             OFF: {},
             "otlp": otlp(collector),

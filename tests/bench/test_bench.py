@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench import budget
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 50
 
 
-def printed(module: str, *arguments: str) -> list[dict[str, Any]]:
-    """Run a benchmark as its users do and return the JSON that it prints."""
-    ended = subprocess.run(
-        [sys.executable, "-m", f"bench.{module}", "--json", *arguments],
+def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark as its users do."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         capture_output=True,
         timeout=SECONDS,
@@ -23,24 +25,36 @@ def printed(module: str, *arguments: str) -> list[dict[str, Any]]:
         check=False,
     )
 
+
+def printed(module: str, *arguments: str) -> list[dict[str, Any]]:
+    """Run a benchmark and return the JSON that it prints."""
+    ended = run(f"bench.{module}", "--json", *arguments)
+
     assert 0 == ended.returncode, ended.stderr
     rows: list[dict[str, Any]] = json.loads(ended.stdout)
     return rows
 
 
-def test_throughput_compares_the_relay_with_every_other_way_and_says_where_time_goes() -> None:
-    sizes = ["--events", "80", "--rounds", "1", "--sizes", "10", "--destinations", "queue"]
+def test_contestants_take_turns_and_are_compared() -> None:
+    """All are measured, what they sent is counted, and the budget is held to what there is."""
+    of = "event hub / from the decoded batch / Twin Relay"
+    to = "event hub / from the decoded batch / one send an event (quickstart)"
+    empty = "event hub / whole function / empty function"
+    chosen = ["--sections", "contestants", "--only", of, to, empty]
+    ended = run("bench", "--smoke", "--json", *chosen)
 
-    [row] = printed("throughput", *sizes)
-
-    ways = {"one_by_one", "grouped", "whole", "limit"}
-    parts = {
-        "decode", "filters", "placement", "encoding", "tokens", "sdk", "rest", "waiting",
-    }  # fmt: skip
-    assert {"destination", "batch", "relay", "parts"} <= row.keys()
-    assert ways | {f"to_{way}" for way in ways} <= row.keys()
-    assert parts == row["parts"].keys()
-    assert all(row["parts"][part] > 0 for part in ("decode", "filters", "encoding"))
+    assert ended.returncode in {0, 1}, ended.stderr
+    found = json.loads(ended.stdout.splitlines()[-1])
+    assert {} == found["failures"]
+    assert {of, to, empty} == found["contestants"].keys()
+    assert [(of, to)] == [(each["of"], each["to"]) for each in found["ratios"]]
+    for each in found["contestants"].values():
+        assert each["events_per_cpu_second"] > 0
+        assert each["peak_memory_mib"] > 10
+        assert each["batch_ms"]["p99"] >= each["batch_ms"]["p50"] > 0
+    assert None is found["growth"] is found["cold_start"] is found["parts"]
+    assert {of} == {line["of"] for line in budget.read()["ratio"] if line["to"] == to}
+    assert 1 == len(found["budget"])
 
 
 def test_apart_tells_of_the_healthy_route_beside_one_in_trouble() -> None:

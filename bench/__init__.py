@@ -1,0 +1,1 @@
+"""How fast, against whom, how near the limit; `make bench`."""
