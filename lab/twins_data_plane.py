@@ -9,6 +9,7 @@ route may look like, and the words of its refusals.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -327,6 +328,7 @@ async def _flowing(request: web.Request, flow: AsyncGenerator[bytes]) -> web.Str
         async with aclosing(flow):
             async for piece in flow:
                 await answer.write(piece)
+                await asyncio.sleep(0)  # a write to a connection that ended does not wait
         await answer.write_eof()
     return answer
 
