@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,15 @@ from lab.local_azure import LocalAzure
 from lab.plan import free_block, plant_plan
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def the_sdks_are_heard_again() -> Iterator[None]:
+    """A command silences the SDKs for its process, which here goes on with other tests."""
+    logger = logging.getLogger("azure")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @dataclass(frozen=True)
