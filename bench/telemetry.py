@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.azure import a_local_azure
 from bench.events import LANES, lanes
+from bench.figures import ratio
 from relay.app import from_environment
 
 if TYPE_CHECKING:
@@ -162,19 +163,21 @@ async def measure(
 def row(way: str, rounds: list[Round], without: list[Round]) -> dict[str, Any]:
     """Say what a way costs: each of its rounds beside the one without, and all of them."""
     seconds = [each for done in rounds for each in done.batches]
-    pairs = list(zip(rounds, without, strict=True))
     return {
         "telemetry": way,
         "events_per_second": median(done.rate for done in rounds),
         "processor_us_per_event": median(1e6 * done.processor for done in rounds),
         "batch_seconds": {"median": median(seconds), "worst": max(seconds)},
-        "rate_to_off": spread([done.rate / base.rate for done, base in pairs]),
-        "processor_to_off": spread([done.processor / base.processor for done, base in pairs]),
+        "rate_to_off": to_off([each.rate for each in rounds], [each.rate for each in without]),
+        "processor_to_off": to_off(
+            [each.processor for each in rounds], [each.processor for each in without]
+        ),
     }
 
 
-def spread(ratios: list[float]) -> dict[str, float]:
-    return {"median": median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+def to_off(way: list[float], off: list[float]) -> dict[str, float]:
+    found = ratio(way, off)
+    return {"median": found.median, "lowest": found.least, "highest": found.most}
 
 
 def otlp(endpoint: str) -> dict[str, str]:

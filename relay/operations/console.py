@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -35,6 +36,11 @@ SettingsFile = Annotated[
         help="Read app settings from a local.settings.json; else from the environment.",
     ),
 ]
+
+
+def silence_sdks() -> None:
+    """Leave out what the SDKs log of faults: the command says it in its own words."""
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
 
 
 def out() -> Console:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -21,6 +20,7 @@ from relay.operations.console import (
     err,
     out,
     say_json,
+    silence_sdks,
 )
 from relay.operations.examination import Examination
 from relay.settings import Settings, SettingsError, read
@@ -37,7 +37,7 @@ _MARKS: Final = {
 
 def command(*, settings: SettingsFile = None, as_json: AsJson = False) -> None:
     """Check name, network, TLS, token, role and link of everything that the settings name."""
-    logging.getLogger("azure").setLevel(logging.CRITICAL)  # the checks say it better
+    silence_sdks()
     report = asyncio.run(_examine(environment(settings, as_json=as_json), quiet=as_json))
     if as_json:
         say_json(report.as_json())

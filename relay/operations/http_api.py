@@ -135,16 +135,16 @@ class HttpApi:
         try:
             found, name = self._find("GET" if method == "HEAD" else method, path)
             action = found.action or ""
-            return await self._answer(request, found, name)
+            return await self._answer(request, found, name, parts.query)
         except _REFUSALS as error:
             return self._refuse(error, action)
 
-    async def _answer(self, request: Request, found: Resource, name: str) -> Answer:
+    async def _answer(self, request: Request, found: Resource, name: str, asked: str) -> Answer:
         reads = request.method.upper() in {"GET", "HEAD"}
         if found.action is not None:
             caller = await self._identify(request)
             self._permit(caller, found.action)
-        query = _query(urlsplit(request.url).query, found.query)
+        query = _query(asked, found.query)
         body = {} if reads else _body(request)
         answer = await found.handle(Call(name, query, body))
         return _conditional(request, answer) if reads else answer

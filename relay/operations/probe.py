@@ -7,7 +7,6 @@ that it is told, on and on, through whatever befalls the deployment meanwhile.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import signal
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from relay.operations.console import (
     out,
     read_settings,
     say_json,
+    silence_sdks,
 )
 from relay.operations.probing import places, readers
 from relay.operations.probing.access import Access
@@ -116,7 +116,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Send numbered events into the landing hub, read destinations, and count what lacks."""
-    logging.getLogger("azure").setLevel(logging.CRITICAL)  # faults are said in our words
+    silence_sdks()
     count = _EVENTS if events is None and duration is None else events
     run = Run(secrets.token_hex(4), twins, event_type)
     found = read_settings(settings, as_json=as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -23,6 +22,7 @@ from relay.operations.console import (
     out,
     read_settings,
     say_json,
+    silence_sdks,
 )
 from relay.operations.management import Management, MayNotReadError, NotAnsweredError
 from relay.tokens import claims_of
@@ -74,7 +74,7 @@ def command(
 ) -> None:
     """Show the role assignments that the settings need, each at its narrowest scope."""
     how = Format.JSON if in_json else how
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    silence_sdks()
     told = read_settings(settings, as_json=how is Format.JSON)
     roles = asyncio.run(find(told, compare=compare))
     _WRITE[how](roles)

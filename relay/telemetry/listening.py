@@ -111,7 +111,6 @@ class Telemetry:
             case ServiceTagsLooked(tag, added, removed):
                 self._service_tags(tag, added, removed)
             case ServiceTagsRefused(error):
-                self._is_urgent = True
                 self._refused(error, RefusedBy.RESOURCE_MANAGER)
             case BlobFailed(error):
                 self._blob_failed(error)

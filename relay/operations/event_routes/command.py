@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from relay.operations.console import (
     out,
     read_settings,
     say_json,
+    silence_sdks,
 )
 from relay.operations.event_routes.explaining import Attempt, explained
 from relay.operations.event_routes.instance import Instance
@@ -120,7 +120,7 @@ def command(
     It lets through all that any route of the relay wants, and more where filters of Azure
     Digital Twins can't say it. --apply creates or changes this event route, and no other.
     """
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    silence_sdks()
     if prune and not applies:
         give_up("--prune goes with --apply: --diff changes nothing", as_json=as_json)
     told = environment(settings, as_json=as_json)

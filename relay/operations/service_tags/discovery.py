@@ -18,7 +18,7 @@ from azure.core.exceptions import AzureError
 
 from relay.failures import Reason
 from relay.operations.service_tags.tags import ServiceTagsError, tags_of
-from relay.sdk_errors import reason_of
+from relay.sdk_errors import STATUSES, reason_of
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -29,7 +29,6 @@ API_VERSION: Final = "2023-09-01"
 MANAGEMENT: Final = "https://management.azure.com"
 
 _PATIENCE: Final = 60.0
-_REFUSED_WITH: Final = {401: Reason.UNAUTHENTICATED, 403: Reason.FORBIDDEN}
 
 
 class Credential(Protocol):
@@ -44,7 +43,7 @@ class DiscoveryError(Exception):
 
     Args:
         message: for people.
-        reason: `unauthenticated` or `forbidden` where somebody refused.
+        reason: why, as far as the status or the SDK tells; else `unknown`.
     """
 
     def __init__(self, message: str, reason: Reason = Reason.UNKNOWN) -> None:
@@ -118,7 +117,7 @@ async def _page(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     async with session.get(url, allow_redirects=False) as answer:
         body = await answer.read()
     if answer.status != HTTPStatus.OK:
-        reason = _REFUSED_WITH.get(answer.status, Reason.UNKNOWN)
+        reason = STATUSES.get(answer.status, Reason.UNKNOWN)
         raise DiscoveryError(_refusal(answer.status, body), reason)
     page = json.loads(body)
     if not isinstance(page, dict) or not isinstance(page.get("values"), list):

@@ -14,7 +14,7 @@ from relay.refusals import (
     METRICS_PUBLISHER,
     SERVICE_BUS_RECEIVER,
     SERVICE_BUS_SENDER,
-    Role,
+    TWINS_OWNER,
 )
 from tests.infra.bicep.deployed import Deployed
 from tests.infra.bicep.deployment import Deployment
@@ -27,7 +27,6 @@ from tests.infra.project import ENVIRONMENT, MAIN, Project, line_of
 ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TWINS = "Microsoft.DigitalTwins/digitalTwinsInstances"
-TWINS_OWNER = Role("Azure Digital Twins Data Owner", "bcd981a7-7f74-457b-83e1-cceb9e632ffe")
 ROLES = {
     role.id: role
     for role in (
