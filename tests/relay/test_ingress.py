@@ -91,11 +91,13 @@ def test_a_structured_event_comes_through_unchanged(
 
 
 @given(events(), json_texts)
+@example(Event({"specversion": "1.0", "id": "0", "type": "0", "contenttype": ""}), "null")
 @quickly
 def test_an_event_in_event_grids_schema_comes_through_unchanged(
     event: Event, text: str
 ) -> None:
     attributes = {**event.attributes, "source": HOST, "datacontenttype": "application/json"}
+    attributes.pop("contenttype", None)  # the schema's own name for the data's type
     event = Event({"subject": "", **attributes}, text.encode())
     written = in_event_grid_schema(event)
 
