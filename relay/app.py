@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from datetime import UTC, datetime
@@ -10,10 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from relay import ingress, sinks, telemetry
-from relay.by_hand import ByHand
-from relay.dead_letters.blobs import Blobs
+from relay.dead_letters import blobs
 from relay.dead_letters.store import BlobDeadLetters
-from relay.dead_letters.twins import TwinsDeadLetters
 from relay.delivery import Delivery
 from relay.filters import lint
 from relay.health import Health
@@ -30,13 +29,14 @@ from relay.settings import read
 from relay.survey import Survey
 from relay.telemetry import RedactedRecord, Telemetry
 from relay.turns import InTurn
-from relay.twins_redrive import TwinsRedrive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     import azure.functions as func
 
+    from relay.by_hand import ByHand
+    from relay.dead_letters.twins import TwinsDeadLetters
     from relay.event import Event
     from relay.ingress import Arrival
     from relay.needs import Need
@@ -47,12 +47,14 @@ if TYPE_CHECKING:
     from relay.operations.webhook import Request, Webhook
     from relay.outcomes import Result
     from relay.routing import Destination, Route
-    from relay.sending import Sink
     from relay.settings import Container, ManagedIdentity, Settings
     from relay.survey import Knock
+    from relay.twins_redrive import TwinsRedrive
 
 
 _APP: Final = Path(__file__).resolve().parent.parent
+_AT_ONCE: Final = 8
+"""Links that are opened side by side before there are events."""
 
 
 class Relay:
@@ -65,7 +67,6 @@ class Relay:
     Attributes:
         settings: the same as was given.
         health: how each route fares.
-        by_hand: what an operator may do with dead letters.
     """
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
@@ -95,13 +96,10 @@ class Relay:
         container = settings.dead_letters
         dead_letters = BlobDeadLetters(self._blobs(container))
         self._sinks = self._build_sinks()
+        self._readying: asyncio.Task[None] | None = None
         probing = Sender(self._sinks, _but_deliveries(observe), NO_PATIENCE)
         resender = Resender(probing, dead_letters, _now)
         redrive = Redrive(resender, dead_letters, observe)
-        patient = Sender(self._sinks, _but_deliveries(observe))
-        self.by_hand = ByHand(
-            settings.routes, Resender(patient, dead_letters, _now), dead_letters, observe
-        )
         sender = Sender(self._sinks, observe)
         self._dead_letters = dead_letters
         self._survey = Survey(settings.routes, dead_letters, observe, knocks)
@@ -113,8 +111,17 @@ class Relay:
             self.surface  # noqa: B018 - what is wrong with its settings stops the start
         self._webhook = self._build_webhook(observe)
 
-    # What people call is imported where the settings open it: an app that only forwards events
-    # starts in half the time without.
+    # What people call is imported where the settings open it or somebody calls it: an app that
+    # only forwards events starts in half the time without.
+
+    @cached_property
+    def by_hand(self) -> ByHand:
+        """What an operator may do with dead letters."""
+        from relay.by_hand import ByHand
+
+        patient = Sender(self._sinks, _but_deliveries(self._observe))
+        resender = Resender(patient, self._dead_letters, _now)
+        return ByHand(self.settings.routes, resender, self._dead_letters, self._observe)
 
     @cached_property
     def surface(self) -> Surface:
@@ -167,23 +174,50 @@ class Relay:
         gate = self.surface.gate
         return Webhook(http, source, authenticator.caller, self._settle, observe, _now, gate)
 
-    def _build_sinks(self) -> dict[str, Sink]:
+    def get_ready(self) -> None:
+        """Begin to open what the first event will need, if an event loop runs already.
+
+        A host takes its time from when it has loaded an app until it hands over an event, and
+        an event that comes meanwhile waits for what is being opened. Nothing that fails here
+        is told: the first event meets the same, and tells it as ever. Whatever calls this is
+        not kept waiting. What is never called, or without a loop, is opened by the first event.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._readying is None:
+            self._readying = loop.create_task(self._open_ahead())
+
+    async def _open_ahead(self) -> None:
+        """Open a link to each destination that any route's events may go to."""
+        wanted = {self._sinks[r.name] for r in self.settings.routes if r.filter.text != "false"}
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def opened(sink: InTurn) -> None:
+            async with places:
+                await sink.open_ahead()
+
+        jobs = [blobs.load(), *(opened(sink) for sink in wanted)]
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    def _build_sinks(self) -> dict[str, InTurn]:
         """Make a sink for each route; routes that send alike to one destination share it."""
-        built: dict[tuple[Destination, bool], Sink] = {}
+        built: dict[tuple[Destination, bool], InTurn] = {}
         for route in self.settings.routes:
             alike = route.destination, route.ordered
             built[alike] = built.get(alike) or self._sink(route)
         return {r.name: built[r.destination, r.ordered] for r in self.settings.routes}
 
-    def _sink(self, route: Route) -> Sink:
+    def _sink(self, route: Route) -> InTurn:
         connection = self.settings.connections[route.destination.connection]
         identity = self._identity(connection.identity)
         ca_file, shortcuts = self.settings.ca_file, self.settings.shortcuts
         return InTurn(sinks.build(route, connection, identity, ca_file, shortcuts=shortcuts))
 
-    def _blobs(self, container: Container) -> Blobs:
+    def _blobs(self, container: Container) -> blobs.Blobs:
         identity = self._identity(container.identity)
-        return Blobs(container, identity, self.settings.ca_file, self._observe)
+        return blobs.Blobs(container, identity, self.settings.ca_file, self._observe)
 
     def _identity(self, which: ManagedIdentity) -> Identity:
         return self._identities.setdefault(which, Identity(which.client_id, which.resource_id))
@@ -266,6 +300,9 @@ class Relay:
     def twins_redrive(self, container: Container, prefix: str) -> TwinsRedrive:
         """Return what brings dead letters of Azure Digital Twins itself to the routes."""
         source = self.settings.event_grid_source
+        from relay.dead_letters.twins import TwinsDeadLetters
+        from relay.twins_redrive import TwinsRedrive
+
         letters = TwinsDeadLetters(self._blobs(container), container.name, prefix, source)
         self._twins.append(letters)
         return TwinsRedrive(self.settings.routes, self._delivery, letters)
@@ -317,6 +354,9 @@ class Relay:
 
     async def close(self) -> None:
         """Let go of every connection."""
+        if self._readying is not None:
+            self._readying.cancel()
+            await asyncio.wait([self._readying])
         await self._survey.close()
         await self._delivery.close()
         for sink in set(self._sinks.values()):
