@@ -33,7 +33,7 @@ type Properties = Mapping[str | bytes, object]
 def is_binary_mode(properties: Properties) -> bool:
     """Whether a message with these application properties is a CloudEvent in binary mode."""
     for written in properties:  # noqa: SIM110 - mostly the first is one
-        if _name(written) is not None:
+        if _is_attribute(written):
             return True
     return False
 
