@@ -46,8 +46,8 @@ class Event:
         if type(attributes) is not MappingProxyType:
             attributes = MappingProxyType(dict(attributes))
         try:
-            texts: Any = attributes.values()
-            is_plain = "".join(attributes).isascii() and "".join(texts).isascii()
+            texts: Any = [*attributes, *attributes.values()]
+            is_plain = "".join(texts).isascii()
         except TypeError:  # not all of it is text
             is_plain = False
         _set(self, "attributes", attributes)

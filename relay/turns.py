@@ -68,6 +68,7 @@ class InTurn:
         failed_before = self._failed
         try:
             async with used.turn:
+                await asyncio.sleep(0)  # whoever comes in this turn of the loop goes along
                 while not parcel.is_settled:
                     self._raise_if_failed_since(failed_before, parcel.accepted)
                     await self._send(stream, used.together(parcel))
