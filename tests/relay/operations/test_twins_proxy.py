@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.observer import RequestRefused
+from relay.operations.bodies import Whole
 from relay.operations.twins_proxy import RETURNED, SENT, TwinsProxy, _target
 from tests.relay.operations.twins_world import (
     VERSION,
@@ -424,7 +425,7 @@ async def test_an_answer_without_end_is_cut_off_while_it_comes(world: World) -> 
             let_go.set()
 
     world.plane.flow = without_end
-    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(4000)) as proxy:
         answer = await proxy.answer(a_request(world, MODELS))
         await asyncio.wait_for(let_go.wait(), 10)
 
@@ -445,7 +446,7 @@ async def test_an_answer_is_passed_whole_or_not_at_all(
             yield written[start : start + piece]
 
     world.plane.flow = in_pieces
-    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(4000)) as proxy:
         answer = await proxy.answer(a_request(world, MODELS))
 
     assert answer.status == status
@@ -477,7 +478,7 @@ async def test_answers_share_a_bounded_room_which_is_free_again_afterwards(
         yield b"y" * 1000
 
     world.plane.flow = slow
-    async with a_proxy(world, {PAGE}, largest=5000, room=5000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(5000, 5000)) as proxy:
         asked = [asyncio.create_task(proxy.answer(a_request(world, MODELS))) for _ in range(2)]
         done, pending = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         goes_on.set()
@@ -489,7 +490,7 @@ async def test_answers_share_a_bounded_room_which_is_free_again_afterwards(
 
 
 async def test_a_body_that_is_too_large_goes_nowhere(world: World) -> None:
-    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(4000)) as proxy:
         refused = await proxy.answer(a_request(world, MODELS, "POST", body=b"x" * 4001))
         seen = len(world.plane.seen)
         await proxy.answer(a_request(world, MODELS, "POST", body=b"x" * 4000))

@@ -12,6 +12,7 @@ from lab.certificates import issue
 from lab.identity import RESOURCE_GROUP, Directory
 from lab.twins_data_plane import TwinsDataPlane
 from relay.observer import Fact
+from relay.operations.bodies import Bodies
 from relay.operations.twins_proxy import TwinsProxy
 from relay.settings import TwinsInstance
 
@@ -74,12 +75,14 @@ async def a_world(directory: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def a_proxy(world: World, origins: set[str], **options: int) -> AsyncIterator[TwinsProxy]:
+async def a_proxy(
+    world: World, origins: set[str], bodies: Bodies | None = None
+) -> AsyncIterator[TwinsProxy]:
     proxy = TwinsProxy(
         TwinsInstance(world.plane.url, frozenset(origins)),
         world.facts.append,
         ca_file=world.ca_file,
-        **options,
+        bodies=bodies,
     )
     try:
         yield proxy
