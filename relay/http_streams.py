@@ -25,24 +25,27 @@ IDLE: Final = 100.0
 """Seconds in which a caller sends or takes the next piece of a body."""
 
 
+def problem_of(found: str) -> Problem | None:
+    """Say what is wrong with the package in a version, `""` where it is missing."""
+    if found.rpartition(".")[0] == TRIED.rpartition(".")[0]:
+        return None
+    what = f"version {found} of {PACKAGE} is not tried" if found else f"{PACKAGE} is missing"
+    remedy = f"Write {PACKAGE}=={TRIED} into requirements.txt and deploy anew, or unset this"
+    return Problem(STREAMS, what, remedy)
+
+
 def _check_package() -> None:
-    """Look whether the package is there that brings HTTP v2, and is one that was tried.
+    """Look which version is there of the package that brings HTTP v2.
 
     Raises:
-        SettingsError: it is not.
+        SettingsError: none, or one that is not tried.
     """
     try:
         found = version(PACKAGE)
     except PackageNotFoundError:
         found = ""
-    if found.rpartition(".")[0] != TRIED.rpartition(".")[0]:
-        what = (
-            f"version {found} of {PACKAGE} is not tried" if found else f"{PACKAGE} is missing"
-        )
-        remedy = (
-            f"Write {PACKAGE}=={TRIED} into requirements.txt and deploy anew, or unset this"
-        )
-        raise SettingsError([Problem(STREAMS, what, remedy)])
+    if wrong := problem_of(found):
+        raise SettingsError([wrong])
 
 
 _check_package()

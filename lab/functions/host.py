@@ -202,8 +202,14 @@ class FunctionsHost:
     ) -> HttpResponse:
         """Return the answer of an HTTP function; `path` may carry a query.
 
-        A body gets its Content-Length, unless it is said to be chunked.
+        A body gets its Content-Length, unless it is said to be chunked. Where the worker serves
+        HTTP itself, requests come by `listen` alone.
+
+        Raises:
+            AppFailed: it does.
         """
+        if await self.http_address():
+            raise AppFailed("the worker serves HTTP itself: send requests to what listens")
         given = {name.lower(): value for name, value in (headers or {}).items()}
         if body and "transfer-encoding" not in given:
             given.setdefault("content-length", str(len(body)))
@@ -231,8 +237,9 @@ class FunctionsHost:
         value: Data,
         metadata: Mapping[str, Data],
         retry: RetryState | None = None,
+        call_id: str = "",
     ) -> Answer:
-        """Run a function with `value` as its trigger's input.
+        """Run a function with `value` as its trigger's input; `""` for a new id.
 
         A function that does not answer in time has failed, and its worker is replaced, as
         the host does (WebScriptHostExceptionHandler in Azure/azure-functions-host).
@@ -242,7 +249,7 @@ class FunctionsHost:
         """
         worker = await self._supervisor.worker()
         name = str(function.trigger["name"])
-        call = Invocation(str(uuid4()), function.id, {name: value}, metadata, retry)
+        call = Invocation(call_id or str(uuid4()), function.id, {name: value}, metadata, retry)
         try:
             answer = await worker.invoke(call, self._host_json.function_timeout)
         except InvocationTimedOut as error:
@@ -252,6 +259,10 @@ class FunctionsHost:
         self._supervisor.answered()
         self._note(function, call, answer)
         return answer
+
+    async def http_address(self) -> str:
+        """Return where the worker serves HTTP itself; `""` where it does not."""
+        return (await self._supervisor.worker()).capabilities.get("HttpUri", "")
 
     def log(self, level: int, message: str) -> None:
         """Say something in the host's own name."""

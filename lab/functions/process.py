@@ -64,7 +64,7 @@ class WorkerProcess:
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._alive = True
-        self.capabilities: frozenset[str] = frozenset()
+        self.capabilities: Mapping[str, str] = {}
         self._console = asyncio.create_task(self._read_console())
         self._ended = asyncio.create_task(self._read())
 
@@ -124,9 +124,7 @@ class WorkerProcess:
         )
         started = (await self._ask("init", worker_init_request=request)).worker_init_response
         _check(started.result, app_directory)
-        self.capabilities = frozenset(started.capabilities)
-        if "HttpUri" in self.capabilities:
-            raise AppFailed(f"{app_directory}: HTTP streaming is unknown to the lab's host")
+        self.capabilities = dict(started.capabilities)
         everything = protos.FunctionsMetadataRequest(function_app_directory=str(app_directory))
         answered = await self._ask("metadata", functions_metadata_request=everything)
         found = answered.function_metadata_response.function_metadata_results

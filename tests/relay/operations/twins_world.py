@@ -48,6 +48,11 @@ class World:
         self.plane.twins = {"pump-17": {"$dtId": "pump-17", "pressure": 4}}
         self.plane.seen.clear()
         self.plane.flow = None
+        self.plane.flow_headers = {}
+        self.plane.heard = None
+        self.plane.surplus = {}
+        self.plane.faults.fault = None
+        self.plane.left.clear()
         self.plane.endpoints = {"landing": "Succeeded", "other": "Succeeded"}
         self.plane.event_routes = {}
 

@@ -1,0 +1,356 @@
+"""Bodies that flow: the whole app in the real worker, turned over to HTTP v2 by a setting."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from yarl import URL
+
+from lab.functions_host import FunctionsHost
+from lab.misbehaviour import HttpFault
+from relay.http_streams import PACKAGE, TRIED, problem_of
+from relay.operations.answers import PROBLEM
+from relay.operations.twins_proxy import RETURNED, SENT
+from tests.lab.functions.hosting import Logs, MemorySource
+from tests.relay.operations.twins_world import VERSION, World, a_world
+from tests.test_function_app import example_settings
+
+APP = Path(__file__).parents[2]
+PAGE = "http://127.0.0.1:1"
+MODELS = f"/api/twins/models?{VERSION}"
+TWIN = f"/api/twins/digitaltwins/pump-17?{VERSION}"
+QUERY = f"/api/twins/query?{VERSION}"
+MEGABYTE = b"x" * (1 << 20)
+on_the_stage = pytest.mark.asyncio(loop_scope="module")
+TWINS = {"TWINS_URL": "https://plant.api.weu.digitaltwins.azure.net", "TWINS_ORIGINS": PAGE}
+
+
+@dataclass
+class Stage:
+    """The app behind a server, and who asks it."""
+
+    world: World
+    host: FunctionsHost
+    logs: Logs
+    url: str
+    session: aiohttp.ClientSession
+
+    def ask(self, path: str, method: str = "GET", who: str = "owner", **more: Any) -> Any:
+        headers = {"Origin": PAGE, "Authorization": f"Bearer {self.world.token(who)}"}
+        headers |= more.pop("headers", {})
+        return self.session.request(method, self.url + path, headers=headers, **more)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as running:
+        world = await running.enter_async_context(a_world(tmp_path_factory.mktemp("twins")))
+        settings = {
+            "TWINS_PROXY_STREAMS": "true",
+            "TWINS_URL": world.plane.url,
+            "TWINS_ORIGINS": PAGE,
+            "RELAY_CA_FILE": world.ca_file,
+        }
+        logs = Logs()
+        host = FunctionsHost(
+            APP,
+            example_settings() | settings,
+            on_log=logs,
+            sources=lambda *_: MemorySource({}),
+        )
+        await running.enter_async_context(host)
+        session = await running.enter_async_context(
+            aiohttp.ClientSession(auto_decompress=False)
+        )
+        yield Stage(world, host, logs, await host.listen(), session)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(one_stage: Stage) -> Stage:
+    """The one stage, as it was at first."""
+    one_stage.world.reset()
+    return one_stage
+
+
+@on_the_stage
+async def test_an_answer_is_here_before_its_end_is_sent(stage: Stage) -> None:
+    arrived = asyncio.Event()
+
+    async def slow() -> AsyncGenerator[bytes]:
+        yield b'{"value": ['
+        await arrived.wait()
+        yield b"]}"
+
+    stage.world.plane.flow = slow
+    async with stage.ask(MODELS) as answer:
+        first = await answer.content.readany()
+        arrived.set()
+        rest = await answer.read()
+
+    assert (answer.status, first, rest) == (200, b'{"value": [', b"]}")
+
+
+@on_the_stage
+async def test_a_body_is_there_before_its_end_is_sent(stage: Stage) -> None:
+    """Chunked, since its length is not known; the other model takes no such body."""
+    heard: list[bytes] = []
+    arrived = asyncio.Event()
+
+    def hear(piece: bytes) -> None:
+        heard.append(piece)
+        arrived.set()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"query": '
+        await asyncio.wait_for(arrived.wait(), 20)
+        yield b'"SELECT"}'
+
+    stage.world.plane.heard = hear
+    async with stage.ask(QUERY, "POST", data=slow()) as answer:
+        assert (answer.status, answer.headers["query-charge"]) == (200, "2.75")
+    assert heard == [b'{"query": ', b'"SELECT"}']
+    assert stage.world.plane.seen[-1]["transfer-encoding"] == "chunked"
+
+
+@on_the_stage
+async def test_a_body_of_known_length_keeps_it(stage: Stage) -> None:
+    async with stage.ask(QUERY, "POST", data=b"{}") as answer:
+        assert answer.status == 200
+    assert stage.world.plane.seen[-1]["content-length"] == "2"
+    assert "transfer-encoding" not in stage.world.plane.seen[-1]
+
+
+@on_the_stage
+async def test_bodies_larger_than_all_memory_that_they_may_take_pass(stage: Stage) -> None:
+    """64 MiB each way; the worker keeps a few pieces of them at a time."""
+    heard = 0
+
+    def hear(piece: bytes) -> None:
+        nonlocal heard
+        heard += len(piece)
+
+    async def long() -> AsyncGenerator[bytes]:
+        for _ in range(64):
+            yield MEGABYTE
+
+    async with stage.ask(TWIN) as answer:
+        await answer.read()
+    before = peak(stage.host)
+    stage.world.plane.flow, stage.world.plane.heard = long, hear
+    async with stage.ask(MODELS) as answer:
+        came = sum([len(piece) async for piece in answer.content.iter_any()])
+    async with stage.ask(QUERY, "POST", data=long()) as answer:
+        assert answer.status == 200
+
+    assert came == heard == 64 * len(MEGABYTE)
+    assert peak(stage.host) - before < 16 * 1024
+
+
+def peak(host: FunctionsHost) -> int:
+    """The most memory that the worker ever had, in KiB."""
+    status = Path(f"/proc/{host.worker_pid}/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "1000"}], ids=["chunked", "sized"])
+@on_the_stage
+async def test_an_answer_that_breaks_off_is_not_ended(
+    stage: Stage, headers: dict[str, str]
+) -> None:
+    async def half() -> AsyncGenerator[bytes]:
+        yield b'{"value": ['
+        raise OSError
+
+    stage.world.plane.flow, stage.world.plane.flow_headers = half, headers
+    stage.logs.records.clear()
+    async with stage.ask(MODELS) as answer:
+        assert answer.status == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+
+    await stage.logs.until(lambda: [r for r in stage.logs.records if "midway" in str(r)])
+
+
+@on_the_stage
+async def test_who_goes_while_he_is_answered_is_answered_no_longer(stage: Stage) -> None:
+    let_go = asyncio.Event()
+
+    async def without_end() -> AsyncGenerator[bytes]:
+        try:
+            while True:
+                yield MEGABYTE
+        finally:
+            let_go.set()
+
+    stage.world.plane.flow = without_end
+    async with stage.ask(MODELS) as answer:
+        await answer.content.readany()
+        answer.close()
+    await asyncio.wait_for(let_go.wait(), 20)
+
+
+@on_the_stage
+async def test_who_goes_before_he_is_answered_is_asked_for_no_longer(stage: Stage) -> None:
+    """The stand-in ends a request whose connection is closed, and only then."""
+    stage.world.plane.faults.fault = HttpFault(silent=True)
+    stage.world.plane.faults.felt.clear()
+    asking = asyncio.create_task(stage.ask(TWIN).__aenter__())
+    await asyncio.wait_for(stage.world.plane.faults.felt.wait(), 20)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await asyncio.wait_for(stage.world.plane.left.wait(), 20)
+
+
+@on_the_stage
+async def test_who_goes_while_he_sends_has_sent_half_and_no_more(stage: Stage) -> None:
+    arrived, left = asyncio.Event(), asyncio.Event()
+    stage.world.plane.heard = lambda _: arrived.set()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"x" * 10
+        await left.wait()
+
+    asking = asyncio.create_task(stage.ask(QUERY, "POST", data=half()).__aenter__())
+    await asyncio.wait_for(arrived.wait(), 20)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await asyncio.wait_for(stage.world.plane.left.wait(), 20)
+
+
+@on_the_stage
+async def test_an_encoding_is_between_the_page_and_the_instance(stage: Stage) -> None:
+    packed = gzip.compress(b'{"value": []}')
+
+    async def one() -> AsyncGenerator[bytes]:
+        yield packed
+
+    stage.world.plane.flow = one
+    stage.world.plane.flow_headers = {
+        "Content-Encoding": "gzip",
+        "Content-Length": str(len(packed)),
+    }
+    async with stage.ask(MODELS, headers={"Accept-Encoding": "gzip"}) as answer:
+        assert (await answer.read(), answer.headers["Content-Encoding"]) == (packed, "gzip")
+        assert answer.headers["Content-Length"] == str(len(packed))
+    assert stage.world.plane.seen[-1]["accept-encoding"] == "gzip"
+
+
+@on_the_stage
+async def test_headers_that_are_not_documented_pass_in_neither_direction(stage: Stage) -> None:
+    stage.world.plane.surplus = {"Set-Cookie": "a=b", "Access-Control-Allow-Origin": "*"}
+    async with stage.ask(TWIN, headers={"Cookie": "a=b", "X-Evil": "1"}) as answer:
+        await answer.read()
+
+    own = {"host", "accept-encoding", "content-length"}
+    assert stage.world.plane.seen[-1].keys() <= {*SENT, *own}
+    assert answer.headers.getall("Access-Control-Allow-Origin") == [PAGE]
+    assert {name.lower() for name in answer.headers} <= {
+        *RETURNED,
+        *("access-control-allow-origin", "access-control-expose-headers"),
+        *("cache-control", "content-length", "date", "server", "vary"),
+    }
+
+
+@on_the_stage
+async def test_a_403_comes_with_its_causes(stage: Stage) -> None:
+    async with stage.ask(TWIN, who="stranger") as answer:
+        told = json.loads(await answer.read())
+
+    assert (answer.status, answer.headers["Content-Type"]) == (403, PROBLEM)
+    assert "Azure Digital Twins Data Reader" in told["causes"][0]["cause"]
+    assert told["error"]["code"] == "AuthorizationFailed"
+
+
+@on_the_stage
+async def test_answers_without_a_body_have_none(stage: Stage) -> None:
+    async with stage.ask(TWIN) as read:
+        etag = read.headers["ETag"]
+    async with stage.ask(TWIN, headers={"If-None-Match": etag}) as unchanged:
+        nothing = await unchanged.read()
+    async with stage.ask(TWIN, "DELETE") as deleted:
+        nothing += await deleted.read()
+    async with stage.ask(TWIN, "HEAD") as head:
+        nothing += await head.read()
+
+    assert (unchanged.status, deleted.status, head.status) == (304, 204, 405)
+    assert nothing == b""
+
+
+@on_the_stage
+async def test_a_preflight_is_answered_here(stage: Stage) -> None:
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "PATCH"}
+    async with stage.session.options(stage.url + TWIN, headers=asked) as answer:
+        assert (answer.status, await answer.read()) == (204, b"")
+        assert "PATCH" in answer.headers["Access-Control-Allow-Methods"]
+    assert stage.world.plane.seen == []
+
+
+@pytest.mark.parametrize("path", ["digitaltwins/%2e%2e/models", "digitaltwins/..%2fmodels"])
+@on_the_stage
+async def test_a_path_is_judged_as_it_was_written(stage: Stage, path: str) -> None:
+    """The server reads `%2e` as a dot; the instance might not have, or might do it again."""
+    url = URL(f"{stage.url}/api/twins/{path}?{VERSION}", encoded=True)
+    headers = {"Origin": PAGE, "Authorization": f"Bearer {stage.world.token('owner')}"}
+    async with stage.session.get(url, headers=headers) as answer:
+        assert answer.status == 400
+    assert stage.world.plane.seen == []
+
+
+@on_the_stage
+async def test_a_key_in_a_query_is_in_no_log(stage: Stage) -> None:
+    async with stage.ask(f"{TWIN}&code=unmistakable") as answer:
+        assert answer.status == 200
+
+    assert not [
+        r for r in stage.logs.records if "unmistakable" in f"{r.message} {r.properties}"
+    ]
+
+
+# Without the setting, and with a package that is not the right one
+
+
+@pytest.mark.parametrize("switch", ["false", "true"])
+def test_the_package_is_imported_where_it_is_switched_on_alone(switch: str) -> None:
+    settings = {**example_settings(), **TWINS, "TWINS_PROXY_STREAMS": switch}
+    code = (
+        "import sys; from relay.app import from_environment;"
+        "from relay.triggers import blueprint;"
+        f"blueprint(from_environment({settings!r}));"
+        "print({'fastapi', 'uvicorn', 'azurefunctions.extensions.base'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=APP
+    )
+
+    assert ("fastapi" in done.stdout) == (switch == "true"), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [("", "is missing"), ("0.9.9", "version 0.9.9"), ("1.1.0", "1.1.0"), ("2.0.1", "2.0.1")],
+)
+def test_a_package_that_is_not_tried_is_refused_by_name(version: str, words: str) -> None:
+    found = problem_of(version)
+
+    assert found is not None
+    assert found.setting == "TWINS_PROXY_STREAMS"
+    assert words in found.what
+    assert "azurefunctions-extensions-http-fastapi==1.0.1" in found.remedy
+
+
+def test_the_package_that_is_tried_is_the_one_that_is_installed_here() -> None:
+    assert problem_of(TRIED) is None
+    assert metadata.version(PACKAGE) == TRIED
