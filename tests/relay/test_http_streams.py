@@ -17,16 +17,20 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
 from yarl import URL
 
 from lab.functions_host import FunctionsHost
 from lab.misbehaviour import HttpFault
-from relay.http_streams import PACKAGE, TRIED, problem_of
-from relay.operations.answers import PROBLEM
+from relay.http_streams import IDLE, PACKAGE, TRIED, function, problem_of
+from relay.operations.answers import PROBLEM, Answer, Flow
 from relay.operations.twins_proxy import RETURNED, SENT
 from tests.lab.functions.hosting import Logs, MemorySource
 from tests.relay.operations.twins_world import VERSION, World, a_world
 from tests.test_function_app import example_settings
+from tests.virtual_time import in_virtual_time
 
 APP = Path(__file__).parents[2]
 PAGE = "http://127.0.0.1:1"
@@ -317,6 +321,130 @@ async def test_a_key_in_a_query_is_in_no_log(stage: Stage) -> None:
     assert not [
         r for r in stage.logs.records if "unmistakable" in f"{r.message} {r.properties}"
     ]
+
+
+@on_the_stage
+async def test_who_is_refused_while_he_sends_hears_of_it(stage: Stage) -> None:
+    """The instance answers what it has read the headers of, and takes no more."""
+    let_go = asyncio.Event()
+
+    async def without_end() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 10_000
+        finally:
+            let_go.set()
+
+    forged = {"Authorization": "Bearer forged"}
+    async with stage.ask(QUERY, "POST", headers=forged, data=without_end()) as answer:
+        assert answer.status == 401
+        assert json.loads(await answer.read())["error"]["code"] == "Unauthenticated"
+    await asyncio.wait_for(let_go.wait(), 20)
+
+
+# Who neither goes nor goes on
+
+
+def a_request(*messages: dict[str, object], **headers: str) -> Request:
+    """What the server makes of a request of which no more comes."""
+    coming = iter(messages)
+
+    async def receive() -> Any:
+        return next(coming, None) or await asyncio.Event().wait()
+
+    found = [
+        (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+    ]
+    scope = {"type": "http", "method": "POST", "raw_path": b"/x", "query_string": b""}
+    return Request(scope | {"headers": found}, receive)
+
+
+async def respond(response: Any, send: Any = None) -> list[Any]:
+    sent: list[Any] = []
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    await response({"type": "http"}, None, send or keep)
+    return sent
+
+
+PART = {"type": "http.request", "body": b"half", "more_body": True}
+
+
+@pytest.mark.parametrize("largest", [100, None], ids=["read first", "as it comes"])
+@in_virtual_time
+async def test_a_body_of_which_no_more_comes_is_given_up(largest: int | None) -> None:
+    heard: list[bytes] = []
+
+    async def handle(caller: Any) -> Answer:
+        heard.extend([piece async for piece in caller.pieces()])
+        raise AssertionError("the body ended")
+
+    request = a_request(PART, transfer_encoding="chunked")
+    async with asyncio.timeout(IDLE + 1):
+        [start, *_] = await respond(await function(handle, largest)(request))
+
+    assert start["status"] == 408
+
+
+@in_virtual_time
+async def test_who_takes_no_more_of_an_answer_is_given_up() -> None:
+    closed: list[bool] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+
+    async def handle(_: Any) -> Answer:
+        return Flow(200, pieces=pieces(), close=lambda: closed.append(True))
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    response = await function(handle, None)(a_request())
+    async with asyncio.timeout(IDLE + 1):
+        await respond(response, send)
+
+    assert closed == [True]
+
+
+@in_virtual_time
+async def test_an_answer_for_who_is_gone_already_is_let_go_of() -> None:
+    closed: list[bool] = []
+
+    async def nothing() -> AsyncIterator[bytes]:
+        for piece in ():
+            yield piece
+
+    async def handle(_: Any) -> Answer:
+        return Flow(200, pieces=nothing(), close=lambda: closed.append(True))
+
+    response = await function(handle, None)(a_request({"type": "http.disconnect"}))
+    await respond(response)
+
+    assert closed == [True]
+
+
+@given(
+    st.lists(st.binary(max_size=9), max_size=9),
+    st.integers(0, 30),
+)
+def test_of_a_body_no_more_is_read_than_tells_that_it_is_too_large(
+    pieces: list[bytes], largest: int
+) -> None:
+    got: list[bytes] = []
+    messages = [{"type": "http.request", "body": p, "more_body": True} for p in pieces]
+
+    async def handle(caller: Any) -> Answer:
+        got.append(caller.get_body())
+        return Answer(200)
+
+    request = a_request(*messages, {"type": "http.request"}, transfer_encoding="chunked")
+    asyncio.run(function(handle, largest)(request))
+
+    assert got == [b"".join(pieces)[: largest + 1]]
 
 
 # Without the setting, and with a package that is not the right one
