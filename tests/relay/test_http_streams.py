@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from yarl import URL
 
-from lab.functions_host import FunctionsHost
+from lab.functions_host import AppFailed, FunctionsHost
 from lab.misbehaviour import HttpFault
 from relay.http_streams import IDLE, PACKAGE, TRIED, function, problem_of
 from relay.operations.answers import PROBLEM, Answer, Flow
@@ -302,15 +302,24 @@ async def test_a_preflight_is_answered_here(stage: Stage) -> None:
     assert stage.world.plane.seen == []
 
 
-@pytest.mark.parametrize("path", ["digitaltwins/%2e%2e/models", "digitaltwins/..%2fmodels"])
+@pytest.mark.parametrize(
+    ("path", "status", "paths"),
+    [
+        ("digitaltwins/%2e%2e/models", 400, []),
+        ("digitaltwins/..%2fmodels", 400, []),
+        ("digitaltwins/a%2Fb%20c", 404, [f"/digitaltwins/a%2Fb%20c?{VERSION}"]),
+    ],
+)
 @on_the_stage
-async def test_a_path_is_judged_as_it_was_written(stage: Stage, path: str) -> None:
+async def test_a_path_is_judged_and_passed_as_it_was_written(
+    stage: Stage, path: str, status: int, paths: list[str]
+) -> None:
     """The server reads `%2e` as a dot; the instance might not have, or might do it again."""
     url = URL(f"{stage.url}/api/twins/{path}?{VERSION}", encoded=True)
     headers = {"Origin": PAGE, "Authorization": f"Bearer {stage.world.token('owner')}"}
     async with stage.session.get(url, headers=headers) as answer:
-        assert answer.status == 400
-    assert stage.world.plane.seen == []
+        assert answer.status == status
+    assert stage.world.plane.paths == paths
 
 
 @on_the_stage
@@ -464,6 +473,62 @@ def test_the_package_is_imported_where_it_is_switched_on_alone(switch: str) -> N
     )
 
     assert ("fastapi" in done.stdout) == (switch == "true"), done.stdout
+
+
+APP_OF_SOMEBODY = """
+import azure.functions as func
+{imports}
+from relay.app import from_environment
+from relay.triggers import blueprint
+
+app = func.FunctionApp()
+app.register_functions(blueprint(from_environment()))
+
+@app.route(route="mine", auth_level=func.AuthLevel.ANONYMOUS)
+async def mine(req: {request}) -> {response}:
+    return {response}("mine")
+"""
+V1 = {"imports": "", "request": "func.HttpRequest", "response": "func.HttpResponse"}
+V2 = {
+    "imports": "from azurefunctions.extensions.http.fastapi import Request, Response",
+    "request": "Request",
+    "response": "Response",
+}
+
+
+@asynccontextmanager
+async def an_app_of_somebody(
+    directory: Path, written: dict[str, str], switch: str
+) -> AsyncIterator[str]:
+    (directory / "function_app.py").write_text(APP_OF_SOMEBODY.format(**written))
+    (directory / "host.json").write_text("{}")
+    (directory / "relay").symlink_to(APP / "relay")
+    settings = example_settings() | TWINS | {"TWINS_PROXY_STREAMS": switch}
+    host = FunctionsHost(
+        directory, settings, on_log=Logs(), sources=lambda *_: MemorySource({})
+    )
+    async with host:
+        yield await host.listen()
+
+
+@pytest.mark.parametrize(("written", "switch"), [(V1, "false"), (V2, "true")])
+async def test_functions_of_the_same_model_stand_beside_the_relays(
+    tmp_path: Path, written: dict[str, str], switch: str
+) -> None:
+    async with (
+        an_app_of_somebody(tmp_path, written, switch) as url,
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/api/mine") as answer,
+    ):
+        assert (answer.status, await answer.text()) == (200, "mine")
+
+
+async def test_a_function_of_the_other_model_stops_the_start_by_name(tmp_path: Path) -> None:
+    with pytest.raises(AppFailed, match="mine") as caught:
+        async with an_app_of_somebody(tmp_path, V1, "true"):
+            pass
+
+    assert "FunctionLoadError" in f"{caught.value} {caught.value.__notes__}"
 
 
 @pytest.mark.parametrize(

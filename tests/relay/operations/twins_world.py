@@ -47,6 +47,7 @@ class World:
         """One twin, `pump-17`, two endpoints, and nothing that was seen."""
         self.plane.twins = {"pump-17": {"$dtId": "pump-17", "pressure": 4}}
         self.plane.seen.clear()
+        self.plane.paths.clear()
         self.plane.flow = None
         self.plane.flow_headers = {}
         self.plane.heard = None
