@@ -13,7 +13,7 @@ from uuid import uuid4
 from lab.functions import host_json
 from lab.functions.event_grid_trigger import EventGridWebhook
 from lab.functions.event_hub_trigger import EventHubTrigger
-from lab.functions.failures import AppFailed, InvocationTimedOut
+from lab.functions.failures import AppFailed, InvocationTimedOut, WorkerDied
 from lab.functions.http_listener import LARGEST_BODY, listener
 from lab.functions.http_routes import routes
 from lab.functions.http_trigger import HttpTrigger, Keys
@@ -261,8 +261,11 @@ class FunctionsHost:
         return answer
 
     async def http_address(self) -> str:
-        """Return where the worker serves HTTP itself; `""` where it does not."""
-        return (await self._supervisor.worker()).capabilities.get("HttpUri", "")
+        """Return where the worker serves HTTP itself; `""` where it does not, or is not."""
+        try:
+            return (await self._supervisor.worker()).http_address
+        except WorkerDied:
+            return ""
 
     def log(self, level: int, message: str) -> None:
         """Say something in the host's own name."""

@@ -563,8 +563,11 @@ async def refusal_of(body: bytes) -> bytes:
     server = HttpServer("a refusal", app)
     await server.start()
     try:
-        async with aiohttp.ClientSession(auto_decompress=False) as session:
-            return await Flowing().refusal(await session.get(server.url))
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.get(server.url) as reply,
+        ):
+            return await Flowing().refusal(reply)
     finally:
         await server.stop()
 
