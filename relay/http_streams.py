@@ -56,6 +56,20 @@ from azurefunctions.extensions.http.fastapi import (  # noqa: E402
     Response,
     StreamingResponse,
 )
+from starlette.convertors import PathConvertor, register_url_convertor  # noqa: E402
+
+METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+"""Those that the package's server takes. It would answer others by itself, and an invocation
+would wait for its request until `functionTimeout`, when the host ends the worker."""
+
+
+class _AnyPath(PathConvertor):
+    """A line break in a path is part of it: the server's own idea of a path ends there."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("path", _AnyPath())  # what has no path it would answer by itself too
 
 # The server's log of requests would show what callers write into queries, keys among it. A
 # filter stays when the server sets up its logging; a level would not.

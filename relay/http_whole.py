@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import azure.functions as func
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from relay.operations.answers import Answer
+
+METHODS: Final = None
+"""Every one: a wrong one is told so by whoever is asked."""
 
 
 def function(

@@ -11,7 +11,8 @@ from relay import host_times, http_whole
 from relay.app import answered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
+    from types import ModuleType
 
     from relay.app import Relay
     from relay.operations.answers import Answer
@@ -172,22 +173,25 @@ def _answer(
     handle: Callable[[Any], Awaitable[Answer]],
     largest: int | None,
 ) -> None:
-    # Every method gets here, a browser's OPTIONS among them, so that a wrong one is told so.
-    # No key opens it: a token does.
+    # As many methods as can get here, a browser's OPTIONS among them, so that a wrong one is
+    # told so. No key opens it: a token does.
+    model = _model(relay)
     declare = functions.route(
-        route=relay.settings.path + route, auth_level=func.AuthLevel.ANONYMOUS
+        route=relay.settings.path + route,
+        methods=model.METHODS,
+        auth_level=func.AuthLevel.ANONYMOUS,
     )
-    function = _model(relay)(handle, largest)
+    function = model.function(handle, largest)
     functions.function_name(_name(relay, name))(declare(answered(function)))
 
 
-def _model(relay: Relay) -> Callable[..., Callable[..., Coroutine[Any, Any, Any]]]:
+def _model(relay: Relay) -> ModuleType:
     """Return what makes an HTTP function as the worker wants all of them in this app."""
     if relay.settings.streams:
         from relay import http_streams  # imported, it turns the whole process over
 
-        return http_streams.function
-    return http_whole.function
+        return http_streams
+    return http_whole
 
 
 def _service_tags(functions: func.Blueprint, relay: Relay) -> None:

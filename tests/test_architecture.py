@@ -302,7 +302,7 @@ DISTRIBUTIONS = {
     "azure.storage.blob": "azure-storage-blob",
 }
 NOT_IMPORTED: dict[str, str] = {}
-ADDED_BY_WHO_WANTS_IT = {"azurefunctions-extensions-http-fastapi"}
+ADDED_BY_WHO_WANTS_IT = {"azurefunctions-extensions-http-fastapi", "starlette"}
 """With TWINS_PROXY_STREAMS; without, it is never imported: tests/relay/test_http_streams.py."""
 
 

@@ -45,5 +45,5 @@ def listener(
         )
 
     app = web.Application(client_max_size=largest_body)
-    app.router.add_route("*", "/{path:.*}", answer)
+    app.router.add_route("*", "/{path:(?s:.*)}", answer)
     return HttpServer("the functions' HTTP listener", app, address=address, port=port, tls=tls)

@@ -322,6 +322,29 @@ async def test_a_path_is_judged_and_passed_as_it_was_written(
     assert stage.world.plane.paths == paths
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "a%0Ab", 403),
+        ("GET", "a%00%ff%0D%0A", 403),
+        ("GET", "a" * 7000, 403),
+        ("QUERY", "models", 404),
+        ("PROPFIND", "models", 404),
+    ],
+)
+@on_the_stage
+async def test_the_server_answers_nothing_by_itself(
+    stage: Stage, method: str, path: str, status: int
+) -> None:
+    """What it did would leave an invocation waiting, until the host ended the worker.
+
+    403 is the proxy's word, to who names no origin; 404 the host's, where no function is meant.
+    """
+    url = URL(f"{stage.url}/api/twins/{path}", encoded=True)
+    async with stage.session.request(method, url) as answer:
+        assert answer.status == status
+
+
 @on_the_stage
 async def test_a_key_in_a_query_is_in_no_log(stage: Stage) -> None:
     async with stage.ask(f"{TWIN}&code=unmistakable") as answer:
