@@ -215,6 +215,8 @@ class _Flowing(StreamingResponse):  # type: ignore[misc]
         leaving = asyncio.create_task(self._caller.gone())
         try:
             await asyncio.wait({flowing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if flowing.done():
+                flowing.result()
         finally:
             await _ended(flowing, leaving)
             self._answer.close()

@@ -459,6 +459,24 @@ async def test_an_answer_for_who_is_gone_already_is_let_go_of() -> None:
     assert closed == [True]
 
 
+@in_virtual_time
+async def test_an_answer_that_fails_by_our_fault_is_no_secret() -> None:
+    closed: list[bool] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise RuntimeError("a fault of ours")
+
+    async def handle(_: Any) -> Answer:
+        return Flow(200, pieces=pieces(), close=lambda: closed.append(True))
+
+    response = await function(handle, None)(a_request())
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await respond(response)
+
+    assert closed == [True]
+
+
 @given(
     st.lists(st.binary(max_size=9), max_size=9),
     st.integers(0, 30),
