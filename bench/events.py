@@ -162,12 +162,12 @@ class Lane:
         """Return the next events as the Functions library hands them to a function.
 
         It is what `EventHubTriggerConverter.decode` makes of the invocation, without the time
-        that takes.
+        that takes, and with the metadata decoded, as Node's library hands it over.
         """
         updates = self.updates(size)
         data = written(updates, self.partition)
         metadata = {name: datum(value) for name, value in data.metadata.items()}
-        return [
+        events = [
             func.EventHubEvent(
                 body=each.data,
                 trigger_metadata=metadata,
@@ -178,6 +178,8 @@ class Lane:
             )
             for each in updates
         ]
+        assert events[0].metadata  # decoded when it is first looked at
+        return events
 
 
 def written(updates: Sequence[Update], partition: Partition) -> TriggerData:

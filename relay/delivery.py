@@ -268,7 +268,8 @@ class Delivery:
                 circuit.open(at_fault[0])
             if any(not failure.is_final for failure in failures):
                 lane.go_behind()
-            await self._dead_letter(route, arrivals, failures)
+            if failures:
+                await self._dead_letter(route, arrivals, failures)
             lanes.has_more |= not flows  # only now: what is not in Blob yet, nobody can find
         finally:
             if has_turn:

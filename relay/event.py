@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,10 +15,12 @@ type AttributeValue = str | int | bool
 REQUIRED: Final = ("specversion", "id", "source", "type")
 TELEMETRY: Final = "microsoft.iot.telemetry"
 
+_set: Final = object.__setattr__
+"""How an event that is frozen is filled."""
 _RELATIONSHIP: Final = "/relationships/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Event:
     """One CloudEvents 1.0 event.
 
@@ -26,32 +28,49 @@ class Event:
         attributes: every context attribute by its plain name (`id`, `source`, extensions too)
             with the value that arrived; nothing is added, dropped or normalised.
         data: the bytes of the payload; `b""` when there is none.
+        is_plain: whether all attributes and their names are ASCII text, as mostly.
     """
 
     attributes: Mapping[str, AttributeValue]
-    data: bytes = b""
-    _written: bytes = field(init=False, repr=False, compare=False)
+    data: bytes
+    is_plain: bool = field(init=False, repr=False, compare=False)
+    _written: str | None = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Seal the attributes: an event is shared by every route that wants it."""
-        object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+    def __init__(self, attributes: Mapping[str, AttributeValue], data: bytes = b"") -> None:
+        """Seal the attributes: an event is shared by every route that wants it.
+
+        Args:
+            attributes: copied, unless they are a read-only view already.
+            data: the bytes of the payload.
+        """
+        if type(attributes) is not MappingProxyType:
+            attributes = MappingProxyType(dict(attributes))
+        try:
+            texts: Any = [*attributes, *attributes.values()]
+            is_plain = "".join(texts).isascii()
+        except TypeError:  # not all of it is text
+            is_plain = False
+        _set(self, "attributes", attributes)
+        _set(self, "data", data)
+        _set(self, "is_plain", is_plain)
+        _set(self, "_written", None)
 
     def text(self, name: str) -> str:
         """Return an attribute as text, `""` when it is absent."""
         value = self.attributes.get(name, "")
-        return value if isinstance(value, str) else str(value)
+        return value if type(value) is str else str(value)
 
-    def written(self, write: Callable[[Event], bytes]) -> bytes:
+    def written(self, write: Callable[[Event], str]) -> str:
         """Return how its attributes are written on the wire, alike for all its destinations.
 
         Args:
             write: writes them, at the first call; always the same function.
         """
-        try:
-            return self._written
-        except AttributeError:
-            object.__setattr__(self, "_written", write(self))
-            return self._written
+        if self._written is None:
+            written = write(self)
+            _set(self, "_written", written)
+            return written
+        return self._written
 
     @property
     def id(self) -> str:

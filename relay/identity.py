@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from azure.identity import ManagedIdentityCredential as BlockingCredential
@@ -17,6 +18,8 @@ from relay.tokens import NOBODY, Claims, claims_of
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
 
+_FRESH: Final = 300
+"""Seconds for which a token must still be good to be no matter: then SDKs ask for another."""
 _ANSWER_SECONDS: Final = 10.0
 """For a token, for which the SDK else waits minutes, and every route of the batch with it."""
 
@@ -40,6 +43,7 @@ class Identity:
         self._options = {} if retried else {"retry_total": 0}
         self._credential: ManagedIdentityCredential | None = None
         self._is_stale = False
+        self._good_until: dict[str, float] = {}  # by scope, in seconds since 1970
         self._turn = asyncio.Lock()  # so that nobody closes what another one uses
         self._claims = NOBODY
 
@@ -68,6 +72,7 @@ class Identity:
                 self._credential = self._new_credential()
             token: AccessToken = await self._credential.get_token(*scopes, **options)
             self._claims = claims_of(token.token)
+            self._good_until.update(dict.fromkeys(scopes, token.expires_on))
             return token
 
     def _new_credential(self) -> ManagedIdentityCredential:
@@ -88,9 +93,12 @@ class Identity:
             DeliveryError: `unauthenticated` if the identity endpoint refuses, `unavailable`,
                 `throttled` or `timeout` if it is in trouble or out of reach.
         """
+        scope = f"{audience}/.default"
+        if not self._is_stale and self._good_until.get(scope, 0) > time.time() + _FRESH:
+            return
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await self.get_token(f"{audience}/.default")
+                await self.get_token(scope)
         except Exception as error:
             why = str(error) or f"no answer within {_ANSWER_SECONDS:g} seconds"
             cause = cause_of_no_token(error)

@@ -56,7 +56,7 @@ class Matcher:
 def _search(entries: Sequence[Entry], depth: int) -> Search:
     """Return what finds those of the routes that want an event, in any order."""
     others, groups = _by_place(entries, depth)
-    asked = [(candidate, candidate[1].filter) for candidate in others]
+    asked = [(candidate, candidate[1].filter.holds) for candidate in others]
     tables = [(reader(place), _table(place, its, depth)) for place, its in groups.items()]
 
     def search(view: View) -> list[Candidate]:

@@ -22,16 +22,17 @@ class Filter:
 
     Attributes:
         text: the filter as it was written.
+        holds: whether it wants what it is shown.
         demands: what an event must hold at the least.
     """
 
     text: str
-    _holds: Holds = field(repr=False, compare=False)
+    holds: Holds = field(repr=False, compare=False)
     demands: Demands = field(repr=False, compare=False)
 
     def __call__(self, event: Event | View) -> bool:
         """Whether the route wants the event; filters given one `View` share its body."""
-        return self._holds(event if isinstance(event, View) else View(event))
+        return self.holds(event if isinstance(event, View) else View(event))
 
 
 def compile(text: str) -> Filter:  # noqa: A001 - as in `re.compile`

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from relay.event import Event
 
 type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
@@ -21,20 +23,19 @@ class View:
 
     __slots__ = ("_body", "attributes", "event")
 
-    _body: Json
+    _body: Json | EllipsisType
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.attributes = event.attributes
+        self._body = ...
 
     @property
     def body(self) -> Json:
         """The event's JSON, parsed at most once; `None` where there is none to be read."""
-        try:
-            return self._body
-        except AttributeError:
+        if self._body is ...:
             self._body = _parsed(self.event.data)
-            return self._body
+        return self._body
 
 
 def _refused(constant: str) -> Json:

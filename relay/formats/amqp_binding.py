@@ -9,6 +9,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/amqp-protoc
 from __future__ import annotations
 
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.event import Event
@@ -31,7 +32,10 @@ type Properties = Mapping[str | bytes, object]
 
 def is_binary_mode(properties: Properties) -> bool:
     """Whether a message with these application properties is a CloudEvent in binary mode."""
-    return any(map(_is_attribute, properties))
+    for written in properties:  # noqa: SIM110 - mostly the first is one
+        if _is_attribute(written):
+            return True
+    return False
 
 
 def decode(properties: Properties, content_type: str | None, body: bytes) -> Event:
@@ -40,6 +44,14 @@ def decode(properties: Properties, content_type: str | None, body: bytes) -> Eve
     Raises:
         ValueError: a name or a value can be no attribute of a CloudEvent.
     """
+    names = _names(tuple(properties))
+    if names is not None:
+        usual: dict[str, Any] = dict(zip(names, properties.values(), strict=True))
+        if content_type is not None:
+            usual[CONTENT_TYPE] = content_type
+        event = Event(MappingProxyType(usual), body)
+        if event.is_plain:
+            return event
     attributes: dict[str, AttributeValue] = {}
     for written, value in properties.items():
         if value is None or (name := _name(written)) is None:
@@ -64,6 +76,14 @@ def _is_attribute(written: str | bytes) -> bool:
     if isinstance(written, bytes):
         return written.startswith(_BYTES_PREFIXES)
     return written.startswith(_PREFIXES)
+
+
+@lru_cache(maxsize=64)
+def _names(written: tuple[str | bytes, ...]) -> tuple[str, ...] | None:
+    """Return the names of attributes where all properties are such, each once, as mostly."""
+    names = [name for each in written if (name := _name(each)) is not None]
+    is_usual = len(names) == len(written) == len(set(names)) and not _DATA_NAMES & set(names)
+    return tuple(names) if is_usual else None
 
 
 @lru_cache(maxsize=64)

@@ -46,7 +46,7 @@ class Malformed:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # freezing would cost more than all else that is done to make it
 class Message:
     """What arrives before it is read: a body with its properties, at a place in a lane.
 
@@ -57,16 +57,16 @@ class Message:
         order: what the lane's numbers tell.
     """
 
-    lane: str
-    sequence: int
-    enqueued: datetime
-    body: bytes
-    properties: Mapping[Any, object]
-    content_type: str | None = None
-    order: Order = Order.GAPLESS
+    lane: Final[str]
+    sequence: Final[int]
+    enqueued: Final[datetime]
+    body: Final[bytes]
+    properties: Final[Mapping[Any, object]]
+    content_type: Final[str | None] = None
+    order: Final[Order] = Order.GAPLESS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as a `Message` isn't
 class Arrival:
     """An event, or what should have been one, with its place in the order of arrival.
 
@@ -75,12 +75,12 @@ class Arrival:
         order: what the lane's numbers tell; it does not outlast the invocation.
     """
 
-    lane: str
-    sequence: int
-    part: int
-    enqueued: datetime
-    content: Event | Malformed
-    order: Order = field(default=Order.GAPLESS, compare=False)
+    lane: Final[str]
+    sequence: Final[int]
+    part: Final[int]
+    enqueued: Final[datetime]
+    content: Final[Event | Malformed]
+    order: Final[Order] = field(default=Order.GAPLESS, compare=False)
 
     @property
     def place(self) -> tuple[str, int, int]:

@@ -46,7 +46,7 @@ def _contents(
     body = _bytes(given)[-1]
     message = Message(LANE, number, received, body, {}, order=Order.NONE)
     if isinstance(given, Event):
-        return whole(message, lambda: given)
+        return [whole(message, lambda _: given)]
     return looked_at(message, source)
 
 

@@ -98,7 +98,7 @@ def _contents(
 ) -> list[Event | Malformed]:
     match mode:
         case Mode.BINARY:
-            return whole(message, lambda: http_binding.decode(headers, message.body))
+            return [whole(message, lambda it: http_binding.decode(headers, it.body))]
         case Mode.STRUCTURED:
             return each(message, one, json_format.decode)
         case Mode.BATCHED:

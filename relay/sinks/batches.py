@@ -32,29 +32,22 @@ def fill[Message](
             be written as a message at all (`rejected`); it alone is suspect.
     """
     for count, event in enumerate(events):
+        is_written = False
         try:
-            _put(add, write, event)
-        except DeliveryError:
+            message = write(event)
+            is_written = True
+            add(message)
+        except Exception as error:
             if count or held:
                 return count
-            raise
+            is_full = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
+            raise (_large if is_written and is_full else _unwritable)(event, error) from error
     return len(events)
 
 
-def _put[Message](
-    add: Callable[[Message], object], write: Callable[[Event], Message], event: Event
-) -> None:
-    try:
-        message = write(event)
-    except Exception as error:
-        raise _unwritable(event, error) from error
-    try:
-        add(message)
-    except Exception as error:
-        if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-            what = f"{_name(event)} is larger than a whole batch may be"
-            raise DeliveryError(Reason.TOO_LARGE, what) from error
-        raise _unwritable(event, error) from error
+def _large(event: Event, _: Exception) -> DeliveryError:
+    what = f"{_name(event)} is larger than a whole batch may be"
+    return DeliveryError(Reason.TOO_LARGE, what)
 
 
 def _unwritable(event: Event, error: Exception) -> DeliveryError:

@@ -1,15 +1,18 @@
 """Fills the SDKs' batches with ready bytes, past their own way of writing messages.
 
 Only the filling changes: what a batch then holds, its SDK sends as ever, by its own links and
-frames. Before the first batch is filled so, it is seen whether that is what the SDK itself does
+frames. Before the first batch is filled so, it is seen whether the SDK makes the same bytes of
+it as of one that it filled itself
 ([why](../../docs/decisions/0018-batches-filled-directly.md)).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from relay.event import Event
+from relay.sinks.batches import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,11 +24,14 @@ if TYPE_CHECKING:
 
 _OVERHEAD: Final = (5, 8)
 """Bytes of a data section around a message: its size has one byte, or four."""
+_SHORT: Final = b"\x00\x53\x75\xa0"
+_LONG: Final = b"\x00\x53\x75\xb0"
+"""What a data section begins with, before its size."""
 _ONE_BYTE: Final = 256
 _BODIES: Final = 5
 """Where a message of the SDKs, a tuple of its sections, has its data."""
-_REMEMBERED: Final = frozenset({"_internal_events", "_messages"})
-"""What a batch keeps of its messages besides their bytes, for tracing."""
+_REMEMBERED: Final = frozenset({"_internal_events", "_messages", "_message"})
+"""What a batch keeps of its messages: for tracing, and what its bytes are made of."""
 _ROOMS: Final = (100_000, 1_500)
 """Sizes of batches that take all samples, and not all."""
 _SAMPLES: Final = tuple(
@@ -46,31 +52,67 @@ _SAMPLES: Final = tuple(
 )
 
 
-def adding(batch: Batch) -> Callable[[bytes], None]:
-    """Return what adds a ready message to a batch; it raises `ValueError` if that is full."""
+def fill_with(
+    batch: Batch,
+    write: Callable[[Event], bytes],
+    events: Sequence[Event],
+    *,
+    held: int = 0,
+) -> int:
+    """Fill a batch with ready messages; return how many it took, see `fill`."""
     inside: Any = batch
-    bodies, most = inside._message[_BODIES], batch.max_size_in_bytes  # noqa: SLF001 - see above
+    most, sections = batch.max_size_in_bytes, []
 
     def add(message: bytes) -> None:
-        size = inside._size + len(message) + _OVERHEAD[len(message) >= _ONE_BYTE]  # noqa: SLF001
+        length = len(message)
+        is_long = length >= _ONE_BYTE
+        size = inside._size + length + _OVERHEAD[is_long]  # noqa: SLF001 - see above
         if size > most:
-            raise ValueError(f"a batch of {most} bytes has no room for {len(message)} more")
-        bodies.append(message)
+            raise ValueError(f"a batch of {most} bytes has no room for {length} more")
+        sections.append(_LONG + length.to_bytes(4) if is_long else _SHORT + bytes((length,)))
+        sections.append(message)
         inside._size = size  # noqa: SLF001
         inside._count += 1  # noqa: SLF001
 
-    return add
+    try:
+        return fill(add, write, events, held=held)
+    finally:
+        if sections:
+            inside._message[_BODIES].append(_Sections.of(sections))  # noqa: SLF001
+
+
+class _Sections(bytes):
+    """Data sections in a row, all but the beginning of the first, which the SDK writes.
+
+    To the SDK it is the data of one section, as long as the first message: it writes the
+    beginning of a section of that length, and then all that is here. So it takes a step for
+    each batch and not for each message.
+    """
+
+    _first: int
+
+    @classmethod
+    def of(cls, sections: Sequence[bytes]) -> Self:
+        """Put sections in a row: beginnings and messages in turn."""
+        made = cls(b"".join(sections[1:]))
+        made._first = len(sections[1])
+        return made
+
+    def __len__(self) -> int:
+        return self._first
 
 
 def is_alike[Made: Batch, Placed](
+    package: str,
     batch: Callable[[int], Made],
     publicly: Callable[[Made, Placed, Sequence[Event]], int],
     directly: Callable[[Made, Placed, Sequence[Event]], int],
     placed: Placed,
 ) -> bool:
-    """Whether batches end in the same state by both ways, those that get full too.
+    """Whether batches end alike by both ways, those that get full too.
 
     Args:
+        package: of the SDK.
         batch: makes one of so many bytes.
         publicly: fills it as the SDK intends, and says how many events it took.
         directly: does the same with ready bytes.
@@ -83,9 +125,21 @@ def is_alike[Made: Batch, Placed](
         filled = batch(room)
         taken = fill(filled, placed, _SAMPLES)
         inside = {n: value for n, value in vars(filled).items() if n not in _REMEMBERED}
-        return inside | {"taken": taken, "length": len(filled)}
+        return inside | {
+            "taken": taken,
+            "length": len(filled),
+            "sent": as_sent(package, filled),
+        }
 
     try:
         return all(state(room, publicly) == state(room, directly) for room in _ROOMS)
     except Exception:  # noqa: BLE001 - whatever it is, the public way is open
         return False
+
+
+def as_sent(package: str, batch: Batch) -> bytes:
+    """Return what the SDK puts into frames when it sends a batch."""
+    sent = bytearray()
+    encoding = import_module(f"{package}._pyamqp._encode")
+    encoding.encode_payload(sent, batch._message)  # noqa: SLF001 - see above
+    return bytes(sent)

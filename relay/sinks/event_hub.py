@@ -19,7 +19,7 @@ from relay.sdk_errors import reason_of
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
-from relay.sinks.direct import adding, is_alike
+from relay.sinks.direct import fill_with, is_alike
 from relay.sinks.encoding import encoded, placed_by
 from relay.sinks.errors import translated
 from relay.sinks.key_hash import partition
@@ -216,9 +216,9 @@ def fill_publicly(batch: EventDataBatch, key: str, events: Sequence[Event]) -> i
 def fill_directly(batch: EventDataBatch, key: str, events: Sequence[Event]) -> int:
     """Do the same with ready bytes."""
     if not key:
-        return fill(adding(batch), encoded, events)
+        return fill_with(batch, encoded, events)
     before = placed_by(key)
-    return fill(adding(batch), lambda event: before + encoded(event), events)
+    return fill_with(batch, lambda event: before + encoded(event), events)
 
 
 @cache
@@ -226,6 +226,7 @@ def is_known() -> bool:
     """Whether the SDK is one whose batches may be filled directly."""
     return VERSION.startswith(_KNOWN) and all(
         is_alike(
+            "azure.eventhub",
             partial(EventDataBatch, partition_key=key or None),
             fill_publicly,
             fill_directly,

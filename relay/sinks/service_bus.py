@@ -24,7 +24,7 @@ from relay.routing import Kind, fitting, key
 from relay.settings import Transport
 from relay.sinks.batches import fill
 from relay.sinks.calls import CALL_SECONDS, Aside
-from relay.sinks.direct import adding, is_alike
+from relay.sinks.direct import fill_with, is_alike
 from relay.sinks.encoding import encoded
 from relay.sinks.errors import translated
 
@@ -233,8 +233,8 @@ def fill_directly(
     """Do the same with ready bytes; the first marks the batch, which the SDK sees to."""
     first, rest = events[:1], events[1:]
     fill_publicly(batch, session, first)
-    add, write = adding(batch), _encoded_in_session if session else encoded
-    return len(first) + fill(add, write, rest, held=len(first))
+    write = _encoded_in_session if session else encoded
+    return len(first) + fill_with(batch, write, rest, held=len(first))
 
 
 def _encoded_in_session(event: Event) -> bytes:
@@ -245,6 +245,8 @@ def _encoded_in_session(event: Event) -> bytes:
 def is_known() -> bool:
     """Whether the SDK is one whose batches may be filled directly."""
     return VERSION.startswith(_KNOWN) and all(
-        is_alike(ServiceBusMessageBatch, fill_publicly, fill_directly, session)
+        is_alike(
+            "azure.servicebus", ServiceBusMessageBatch, fill_publicly, fill_directly, session
+        )
         for session in (False, True)
     )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from relay.event import Event
 
-OLDEST: Final = timedelta(days=366)
-"""What claims to be older was never given a time: no hub keeps an event so long."""
-SKEW: Final = timedelta(minutes=5)
-"""How far the sender's clock may be ahead of ours."""
+OLDEST: Final = timedelta(days=366).total_seconds()
+"""Seconds. What claims to be older was never given a time: no hub keeps an event so long."""
+SKEW: Final = timedelta(minutes=5).total_seconds()
+"""Seconds. How far the sender's clock may be ahead of ours."""
 
 
 def age(event: Event, now: datetime) -> float | None:
@@ -22,7 +22,5 @@ def age(event: Event, now: datetime) -> float | None:
         return None
     if time.tzinfo is None:
         return None
-    passed = now - time
-    if not -SKEW <= passed <= OLDEST:
-        return None
-    return max(passed.total_seconds(), 0.0)
+    passed = (now - time).total_seconds()
+    return max(passed, 0.0) if -SKEW <= passed <= OLDEST else None

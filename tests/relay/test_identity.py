@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -87,6 +88,29 @@ async def test_a_forgotten_token_is_asked_for_anew(tenant: Tenant) -> None:
             await identity.check(AUDIENCE)
         tenant.endpoint.faults.fault = None
         await identity.check(AUDIENCE)
+
+
+async def test_a_token_whose_time_is_over_is_relied_on_no_more(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Identity() as identity:
+        await identity.check(AUDIENCE)
+        tenant.endpoint.faults.fault = HttpFault(status=400)
+        await identity.check(AUDIENCE)
+
+        over = time.time() + tenant.directory.token_lifetime.total_seconds()
+        monkeypatch.setattr(time, "time", lambda: over)
+        with pytest.raises(DeliveryError, match="unauthenticated"):
+            await identity.check(AUDIENCE)
+
+
+async def test_a_token_for_one_audience_says_nothing_of_another(tenant: Tenant) -> None:
+    async with Identity() as identity:
+        await identity.check(AUDIENCE)
+        tenant.endpoint.faults.fault = HttpFault(status=400)
+
+        with pytest.raises(DeliveryError, match="unauthenticated"):
+            await identity.check("https://servicebus.azure.net/")
 
 
 async def test_a_closed_identity_opens_again(tenant: Tenant) -> None:

@@ -95,6 +95,7 @@ class Asked(list[str]):
             return known(view)
 
         noting.demands = known.demands  # type: ignore[attr-defined]
+        noting.holds = noting  # type: ignore[attr-defined]
         return Route(text, noting, a_route().destination)  # type: ignore[arg-type]
 
 

@@ -20,6 +20,7 @@ from relay.identity import Identity
 from relay.routing import Destination, Kind, Route
 from relay.settings import Connection, Container, Settings
 from relay.sinks import event_hub, service_bus
+from relay.sinks.direct import as_sent
 from tests.fakes import an_event
 from tests.relay.event_texts import events
 
@@ -41,13 +42,13 @@ def hub_batch(room: int, placed: str) -> EventDataBatch:
 
 
 def outcome(
-    fill: Callable[..., int], batch: Any, placed: object, some: Sequence[Event]
+    package: str, fill: Callable[..., int], batch: Any, placed: object, some: Sequence[Event]
 ) -> object:
     try:
         taken: object = fill(batch, placed, some)
     except DeliveryError as error:
         taken = error.reason
-    return taken, len(batch), batch.size_in_bytes, list(batch._message)
+    return taken, len(batch), batch.size_in_bytes, as_sent(package, batch)
 
 
 rooms = st.integers(0, 3_000)
@@ -59,7 +60,9 @@ some_events = st.lists(events(), min_size=1, max_size=8)
 def test_a_hubs_batch_ends_alike_both_ways(some: list[Event], room: int, placed: str) -> None:
     ways = (event_hub.fill_publicly, event_hub.fill_directly)
 
-    first, second = (outcome(way, hub_batch(room, placed), placed, some) for way in ways)
+    first, second = (
+        outcome("azure.eventhub", way, hub_batch(room, placed), placed, some) for way in ways
+    )
 
     assert first == second
 
@@ -71,7 +74,10 @@ def test_a_batch_of_service_bus_ends_alike_both_ways(
 ) -> None:
     ways = (service_bus.fill_publicly, service_bus.fill_directly)
 
-    first, second = (outcome(way, ServiceBusMessageBatch(room), session, some) for way in ways)
+    first, second = (
+        outcome("azure.servicebus", way, ServiceBusMessageBatch(room), session, some)
+        for way in ways
+    )
 
     assert first == second
 
