@@ -43,7 +43,7 @@ lab: $(SET_UP) $(AZURITE) ## Run the local Azure until Ctrl-C, and print the set
 	@$(BIN)/python -m lab up
 
 test: $(SET_UP) $(AZURITE) $(NPM_FOR_TESTS) browser ## Run the tests
-	@$(BIN)/python -m pytest -q -n 4 --dist loadgroup
+	@$(BIN)/python -m pytest -q -n 6 --dist loadgroup
 
 check: $(SET_UP) $(AZURITE) $(NPM_FOR_TESTS) ## Check format, lint, types and tests; writes nothing
 	@$(BIN)/ruff format --check $(CODE)

@@ -289,7 +289,8 @@ class Delivery:
     async def _dead_letter(
         self, route: Route, batch: Sequence[Arrival], failures: Sequence[Failure]
     ) -> None:
-        given_up = {id(f.arrival): f.dead_letter(self._now()) for f in failures}
+        now = self._now()
+        given_up = {id(f.arrival): f.dead_letter(now) for f in failures}
         error = self._circuits[route.name].error
         for lot in _lots(batch):
             letters = [given_up[id(each)] for each in lot if id(each) in given_up]

@@ -38,6 +38,8 @@ APP = Path(__file__).parents[1]
 START = datetime(2026, 3, 5, 8, tzinfo=UTC)
 SECONDS = 40.0
 
+pytestmark = pytest.mark.timeout(90)
+
 ROUTES = [
     {
         "name": "everything",

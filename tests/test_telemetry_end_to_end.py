@@ -16,6 +16,8 @@ LANDING = {"relay_place_name": "ingress hub twin-events"}
 STORE = {"relay_place_name": "dead letters"}
 RECEIVER_ROLE = "Azure Event Hubs Data Receiver"
 
+pytestmark = pytest.mark.timeout(90)
+
 
 @pytest.fixture
 async def collector() -> AsyncIterator[OtlpOverHttp]:

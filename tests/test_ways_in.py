@@ -47,6 +47,7 @@ TOPICS = {"plant-a": "TOPIC", "plant-a-cloud-events": "CLOUD_EVENTS_TOPIC"}
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("ways-in"),
+    pytest.mark.timeout(90),
 ]
 
 

@@ -8,7 +8,7 @@ reason in extension attributes. Its fate is `waiting` (redriven when the destina
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -32,18 +32,20 @@ MALFORMED_TYPE: Final = "twinrelay.malformed"
 _OWN: Final = "relayown"
 """Keeps the event's own attributes of the names below: it was a dead letter once before."""
 
-_EXTENSIONS: Final = (
-    "relayroute",
-    "relayreason",
-    "relaydetail",
-    "relayattempts",
-    "relaytime",
-    "relaylane",
-    "relaysequence",
-    "relaypart",
-    "relayenqueued",
-    _OWN,
+_EXTENSIONS: Final = frozenset(
+    (
+        "relayroute",
+        "relayreason",
+        "relaydetail",
+        "relayattempts",
+        "relaytime",
+        "relaylane",
+        "relaysequence",
+        "relaypart",
+        "relayenqueued",
+    )
 )
+_RESERVED: Final = _EXTENSIONS | {_OWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +170,17 @@ class DeadLetters(Protocol):
 
 def encode(letters: Sequence[DeadLetter], route: str) -> str:
     """Write letters as a CloudEvents JSON batch."""
+    # What failed together mostly failed alike: looking for secrets in the same words again and
+    # again would cost more than all else here.
+    details = {detail: _shown(detail) for detail in {letter.detail for letter in letters}}
     return json_format.encode_batch(
-        json_format.encode(_event(letter), _annotations(letter, route)) for letter in letters
+        json_format.encode(_event(letter), _annotations(letter, route, details[letter.detail]))
+        for letter in letters
     )
+
+
+def _shown(detail: str) -> str:
+    return redacted(detail)[:LONGEST_DETAIL]
 
 
 def decode(text: str) -> list[DeadLetter]:
@@ -207,12 +217,12 @@ def _event(letter: DeadLetter) -> Event:
     )
 
 
-def _annotations(letter: DeadLetter, route: str) -> dict[str, AttributeValue]:
+def _annotations(letter: DeadLetter, route: str, detail: str) -> dict[str, AttributeValue]:
     arrival = letter.arrival
     return _own(arrival.content) | {
         "relayroute": route,
         "relayreason": letter.reason.value,
-        "relaydetail": redacted(letter.detail)[:LONGEST_DETAIL],
+        "relaydetail": detail,
         "relayattempts": letter.attempts,
         "relaytime": letter.time.isoformat(),
         "relaylane": arrival.lane,
@@ -224,14 +234,16 @@ def _annotations(letter: DeadLetter, route: str) -> dict[str, AttributeValue]:
 
 def _own(content: Event | Malformed) -> dict[str, AttributeValue]:
     attributes = content.attributes if isinstance(content, Event) else {}
-    own = {name: value for name, value in attributes.items() if name in _EXTENSIONS}
-    return {_OWN: json.dumps(own)} if own else {}
+    if _RESERVED.isdisjoint(attributes):
+        return {}
+    own = {name: value for name, value in attributes.items() if name in _RESERVED}
+    return {_OWN: json.dumps(own)}
 
 
 def _letter(event: Event) -> DeadLetter:
-    missing = [name for name in _EXTENSIONS if name not in event.attributes and name != _OWN]
+    missing = _EXTENSIONS.difference(event.attributes)
     if missing:
-        raise ValueError(f"no dead letter of the relay: {', '.join(missing)} missing")
+        raise ValueError(f"no dead letter of the relay: {', '.join(sorted(missing))} missing")
     arrival = Arrival(
         lane=event.text("relaylane"),
         sequence=int(event.text("relaysequence")),
@@ -252,5 +264,6 @@ def _content(event: Event) -> Event | Malformed:
     if event.text("relayroute") == MALFORMED_ROUTE:
         properties = json.loads(event.text("relayproperties"))
         return Malformed(event.data, properties, event.text("relaydetail"))
-    carried = {name: v for name, v in event.attributes.items() if name not in _EXTENSIONS}
-    return replace(event, attributes=carried | json.loads(event.text(_OWN) or "{}"))
+    carried = {name: v for name, v in event.attributes.items() if name not in _RESERVED}
+    own = event.text(_OWN)
+    return Event(carried | json.loads(own) if own else carried, event.data)

@@ -24,6 +24,7 @@ BATCH_TYPE: Final = "application/cloudevents-batch+json"
 _DATA: Final = "data"
 _DATA_BASE64: Final = "data_base64"
 _UNSET: Final = "null"
+_write: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def decode(text: str) -> Event:
@@ -46,9 +47,15 @@ def decode(text: str) -> Event:
 def attribute(name: str, written: str) -> AttributeValue | None:
     """Return the value of an attribute; `None` where it was written as `null`, that is, unset.
 
+    Args:
+        name: for the complaint.
+        written: the value as `verbatim_json.members` finds it, so that it is JSON.
+
     Raises:
         ValueError: it is no string, integer or boolean.
     """
+    if written[:1] == '"' and "\\" not in written:
+        return written[1:-1]
     value: object = json.loads(written)
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -82,7 +89,7 @@ def encode(event: Event, extensions: Mapping[str, AttributeValue] | None = None)
     Data that is one JSON value and said to be JSON is written as it is; any other as Base64, so
     that `decode` gives back the same bytes whatever they were.
     """
-    attributes = json.dumps({**event.attributes, **(extensions or {})}, ensure_ascii=False)
+    attributes = _write({**event.attributes, **(extensions or {})})
     if not event.data:
         return attributes
     return f"{attributes[:-1]}, {_encode_data(event)}}}"

@@ -9,13 +9,26 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SPACES: Final = " \t\n\r"
 _SPACE: Final = re.compile(f"[{_SPACES}]*")
 _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{},]', re.DOTALL)
 """Strings and what structures them; a string without an end goes to the end of the text."""
 _DEPTH: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+_GAP: Final = rf"[{_SPACES}]*+"
+_LETTERS: Final = r'[^"\\\x00-\x1f]*+'
+_PLAIN: Final = (
+    rf'{_GAP}"({_LETTERS})"{_GAP}:'
+    rf'{_GAP}("{_LETTERS}"|-?(?:0|[1-9][0-9]*+)|true|false|null){_GAP},'
+)
+"""A member with another behind it: text without escapes, an integer or a word."""
+_PLAIN_MEMBER: Final = re.compile(_PLAIN)
+_PLAIN_MEMBERS: Final = re.compile(f"(?:{_PLAIN})*+")
 
 
 def _refuse_constant(name: str) -> float:
@@ -41,16 +54,30 @@ def members(text: str) -> dict[str, str]:
     if text[position : position + 1] == "}":
         return _end(text, position + 1, found)
     while True:
-        name, position = _name(text, position)
+        position = _take_plain(text, position, found)
+        name, position = _name(text, _skip(text, position))
         start = _skip(text, _expect(text, _skip(text, position), ":"))
         end = _value_end(text, start)
-        if name in found:
-            raise ValueError(f"the member {name!r} stands twice in one object")
-        found[name] = text[start:end]
+        _add(found, name, text[start:end])
         position = _skip(text, end)
         if text[position : position + 1] == "}":
             return _end(text, position + 1, found)
-        position = _skip(text, _expect(text, position, ","))
+        position = _expect(text, position, ",")
+
+
+def _take_plain(text: str, position: int, found: dict[str, str]) -> int:
+    """Add the plain members that stand next, in one go; return where they end."""
+    plain = _PLAIN_MEMBERS.match(text, position)
+    end = plain.end() if plain else position
+    for name, value in _PLAIN_MEMBER.findall(text, position, end):
+        _add(found, name, value)
+    return end
+
+
+def _add(found: dict[str, str], name: str, value: str) -> None:
+    if name in found:
+        raise ValueError(f"the member {name!r} stands twice in one object")
+    found[name] = value
 
 
 def elements(text: str, most: int | None = None) -> list[str]:
@@ -68,18 +95,40 @@ def elements(text: str, most: int | None = None) -> list[str]:
     """
     start = _expect(text, _skip(text, 0), "[")
     found: list[str] = []
+    for end in _element_ends(text, start):
+        found.append(text[start:end].strip(_SPACES))
+        if most is not None and len(found) > most:
+            raise ValueError(f"the array has more than {most} elements")
+        start = end + 1
+        if text[end] == "]":
+            return _end(text, start, [] if found == [""] else found)
+    raise ValueError("the array does not end")
+
+
+def _element_ends(text: str, start: int) -> Iterator[int]:
+    """Yield where the comma or the bracket behind each element stands.
+
+    As long as elements are JSON, the decoder finds their ends, in a tenth of the time. One that
+    is none ends it, for good: an error costs it a walk through all of the text.
+    """
+    while (end := _json_end(text, start)) is not None:
+        yield end
+        start = end + 1
     depth = 0
     for token in _STRUCTURE.finditer(text, start):
         mark = token[0]
         if mark in "]," and not depth:
-            found.append(text[start : token.start()].strip(_SPACES))
-            if most is not None and len(found) > most:
-                raise ValueError(f"the array has more than {most} elements")
-            start = token.end()
-            if mark == "]":
-                return _end(text, start, [] if found == [""] else found)
+            yield token.start()
         depth += _DEPTH.get(mark, 0)
-    raise ValueError("the array does not end")
+
+
+def _json_end(text: str, start: int) -> int | None:
+    """Return where an element's end stands; `None` if it is not JSON up to there."""
+    try:
+        end = _skip(text, _value_end(text, _skip(text, start)))
+    except ValueError:
+        return None
+    return end if text[end : end + 1] in {",", "]"} else None
 
 
 def is_whole(text: str) -> bool:
@@ -104,6 +153,8 @@ def _name(text: str, position: int) -> tuple[str, int]:
 
 
 def _skip(text: str, position: int) -> int:
+    if text[position : position + 1] not in _SPACES:
+        return position
     match = _SPACE.match(text, position)
     return match.end() if match else position
 

@@ -22,6 +22,7 @@ from relay.failures import Reason
 from relay.ingress import Arrival, Malformed
 from tests.fakes import NOON, an_arrival, an_event
 
+TOKEN = "eyJ0eXAiOiJKV1QifQ.eyJhdWQiOiJodHRwczovL2V2ZW50aHVicyJ9.c2lnbmF0dXJl"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAMES = st.one_of(
     TEXT.filter(lambda name: name not in {"data", "data_base64"}),
@@ -120,6 +121,20 @@ def test_a_detail_is_cut_to_what_a_dead_letter_keeps() -> None:
     (read,) = decode(encode([a_letter(detail="x" * (LONGEST_DETAIL + 1))], "alarms"))
 
     assert read.detail == "x" * 1024
+
+
+def test_letters_of_one_blob_keep_each_its_own_detail_and_no_secret() -> None:
+    details = ["no role", f"it said Bearer {TOKEN}", "no role", f"it said {TOKEN}, twice", ""]
+
+    read = decode(encode([a_letter(detail=detail) for detail in details], "alarms"))
+
+    assert [letter.detail for letter in read] == [
+        "no role",
+        "it said Bearer (…)",
+        "no role",
+        "it said (…), twice",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(

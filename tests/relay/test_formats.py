@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from relay.event import Event
 from relay.formats import amqp_binding, event_grid_schema, json_format, verbatim_json
 from tests.fakes import an_event
 from tests.relay.event_texts import array, content_types, events, json_texts, object_, spaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 quickly = settings(max_examples=150, deadline=None)
 
@@ -252,6 +257,70 @@ def test_an_array_falls_into_elements_as_they_were_written(
     text = around + array(parts) + around
 
     assert [text for _, text in parts] == verbatim_json.elements(text)
+
+
+# Texts that are almost JSON, and now and then are.
+almost_json = st.lists(
+    st.sampled_from(
+        [
+            *('"a"', '"b"', '"a\\u0062"', '"\\\\"', '""', '"\n"', '"', "\\"),
+            *(":", ",", "{", "}", "[", "]", " ", "\t", "\r\n", "\u00a0", "\x0b"),
+            *("0", "-0", "7", "-", "01", "1.5", "1e2", "true", "false", "null", "tru", "NaN"),
+            *('"a": 1', '"b":"c"', '"a" : true,', ',"c":null', '"d":[1,{"e":2}]'),
+        ]
+    ),
+    max_size=9,
+).map("".join)
+
+
+@given(almost_json)
+@example('"a":01,"b":1')
+@example('"a":1,"\\u0061":2,"b":3')
+@example('"a":NaN,"b":1')
+@example('"a":"\n","b":1')
+@example('"a":1,"b":tru')
+@example('"a":1,')
+@settings(max_examples=300, deadline=None)
+def test_an_object_is_one_to_us_where_it_is_one_to_the_decoder(inner: str) -> None:
+    text = f"{{{inner}}}"
+
+    expected = _or_refused(partial(_members_to_the_decoder, text))
+    found = _or_refused(partial(verbatim_json.members, text))
+
+    assert expected == (found and {name: _decoded(value) for name, value in found.items()})
+
+
+def _members_to_the_decoder(text: str) -> dict[str, object]:
+    pairs = _decoded(text)
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _decoded(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=list, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+@given(almost_json)
+@settings(max_examples=300, deadline=None)
+def test_elements_end_where_they_do_behind_one_that_is_no_json(inner: str) -> None:
+    assume(inner.strip(" \t\r\n"))
+
+    found = _or_refused(partial(verbatim_json.elements, f"[{inner}]"))
+    behind = _or_refused(partial(verbatim_json.elements, f"[NaN,{inner}]"))
+
+    assert found == (behind and behind[1:])
+
+
+def _or_refused[Read](read: Callable[[], Read]) -> Read | None:
+    try:
+        return read()
+    except ValueError:
+        return None
 
 
 @pytest.mark.parametrize(
