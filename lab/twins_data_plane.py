@@ -63,6 +63,8 @@ class TwinsDataPlane:
         moved_to: where it redirects every request to; `""` for nowhere.
         flow: what a listing of models answers with, piece by piece; `None` for the models. If
             it raises, the connection is cut.
+        flow_headers: what such an answer says of itself.
+        heard: hears each piece of a query's body as it comes.
         is_public: whether it takes calls that come by no private endpoint.
         endpoints: the provisioning state of each, by name.
         event_routes: endpoint and filter of each, by id.
@@ -71,6 +73,7 @@ class TwinsDataPlane:
         lag: how often event routes are still shown as they were, after a change.
         is_wordless: whether it refuses without a body, as public reports show of 403
             (Azure/azure-sdk-for-java#22640).
+        left: set when somebody has gone before he was answered.
         faults: what it does wrong on purpose.
     """
 
@@ -83,6 +86,8 @@ class TwinsDataPlane:
         self.surplus: dict[str, str] = {}
         self.moved_to = ""
         self.flow: Callable[[], AsyncGenerator[bytes]] | None = None
+        self.flow_headers: dict[str, str] = {}
+        self.heard: Callable[[bytes], None] | None = None
         self.is_public = True
         self.endpoints: dict[str, str] = {}
         self.event_routes: dict[str, dict[str, str]] = {}
@@ -90,6 +95,7 @@ class TwinsDataPlane:
         self.next_host = ""
         self.lag = 0
         self.is_wordless = False
+        self.left = asyncio.Event()
         self.faults = Misbehaviour()
         self._shown: dict[str, dict[str, str]] = {}
         self._behind = 0
@@ -127,6 +133,9 @@ class TwinsDataPlane:
         except _RefusedError as refused:
             wordless = web.Response(status=refused.status)
             answer = wordless if self.is_wordless else _error(refused)
+        except (asyncio.CancelledError, ConnectionError):
+            self.left.set()
+            raise
         except web.HTTPException as error:
             answer = _error(_RefusedError(error.status, error.reason, "The request is wrong."))
         answer.headers.update(self.surplus)
@@ -281,13 +290,15 @@ class TwinsDataPlane:
 
     async def query(self, request: web.Request) -> web.Response:
         """Answer a query with every twin."""
-        await request.json()
+        async for piece in request.content.iter_any():
+            if self.heard is not None:
+                self.heard(piece)
         return _json({"value": list(self.twins.values())}, {"query-charge": "2.75"})
 
     async def read_models(self, request: web.Request) -> web.StreamResponse:
         """Answer with every model."""
         if self.flow is not None:
-            return await _flowing(request, self.flow())
+            return await _flowing(request, self.flow(), self.flow_headers)
         return _json({"value": list(self.models.values())})
 
     async def start_import(self, request: web.Request) -> web.Response:
@@ -321,8 +332,10 @@ def _shown(name: str, route: Mapping[str, str]) -> dict[str, str]:
     return {"id": name, **route}
 
 
-async def _flowing(request: web.Request, flow: AsyncGenerator[bytes]) -> web.StreamResponse:
-    answer = web.StreamResponse(headers={"Content-Type": "application/json"})
+async def _flowing(
+    request: web.Request, flow: AsyncGenerator[bytes], headers: Mapping[str, str]
+) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "application/json", **headers})
     await answer.prepare(request)
     with suppress(ConnectionResetError):  # whoever asked has heard enough
         async with aclosing(flow):

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, List
 
 import azure.functions as func
 
-from relay import host_times
+from relay import host_times, http_whole
 from relay.app import answered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from types import ModuleType
 
     from relay.app import Relay
     from relay.operations.answers import Answer
-    from relay.settings import ServiceBusIngress
+    from relay.settings import HttpIngress, ServiceBusIngress
 
     type Declare = Callable[[Any], Any]
 
@@ -37,7 +38,7 @@ def blueprint(relay: Relay) -> func.Blueprint:
     if ways_in.event_grid:
         _event_grid(functions, relay)
     if ways_in.http is not None:
-        _http(functions, relay)
+        _http(functions, relay, ways_in.http)
     if relay.settings.api is not None:
         _operator(functions, relay)
     if relay.settings.twins is not None:
@@ -143,14 +144,8 @@ def _event_grid(functions: func.Blueprint, relay: Relay) -> None:
         await relay.from_event_grid(event, _trace(context))
 
 
-def _http(functions: func.Blueprint, relay: Relay) -> None:
-    # Every method gets here, so that a wrong one is told so. No key opens it: a token does.
-    @functions.function_name(_name(relay, "http"))
-    @functions.route(route=f"{relay.settings.path}events", auth_level=func.AuthLevel.ANONYMOUS)
-    @answered
-    async def http(req: func.HttpRequest) -> func.HttpResponse:
-        """Settle the events of a request."""
-        return _response(await relay.from_http(req))
+def _http(functions: func.Blueprint, relay: Relay, http: HttpIngress) -> None:
+    _answer(functions, relay, "http", "events", relay.from_http, http.largest_body)
 
 
 def _operator(functions: func.Blueprint, relay: Relay) -> None:
@@ -162,25 +157,42 @@ def _operator(functions: func.Blueprint, relay: Relay) -> None:
 
 
 def _operated(functions: func.Blueprint, relay: Relay, name: str, route: str) -> None:
-    # Every method gets here, so that a wrong one is told so. No key opens it: a token does.
-    @functions.function_name(_name(relay, name))
-    @functions.route(route=relay.settings.path + route, auth_level=func.AuthLevel.ANONYMOUS)
-    @answered
-    async def operated(req: func.HttpRequest) -> func.HttpResponse:
-        """Answer an operator."""
-        return _response(await relay.surface.from_operator(req))
+    from relay.operations.http_api import LARGEST_REQUEST
+
+    _answer(functions, relay, name, route, relay.surface.from_operator, LARGEST_REQUEST)
 
 
 def _twins(functions: func.Blueprint, relay: Relay) -> None:
-    # Every method gets here, a browser's OPTIONS among them. The caller's token opens it.
-    @functions.function_name(_name(relay, "twins"))
-    @functions.route(
-        route=relay.settings.path + "twins/{*path}", auth_level=func.AuthLevel.ANONYMOUS
+    _answer(functions, relay, "twins", "twins/{*path}", relay.surface.from_page, None)
+
+
+def _answer(
+    functions: func.Blueprint,
+    relay: Relay,
+    name: str,
+    route: str,
+    handle: Callable[[Any], Awaitable[Answer]],
+    largest: int | None,
+) -> None:
+    # As many methods as can get here, a browser's OPTIONS among them, so that a wrong one is
+    # told so. No key opens it: a token does.
+    model = _model(relay)
+    declare = functions.route(
+        route=relay.settings.path + route,
+        methods=model.METHODS,
+        auth_level=func.AuthLevel.ANONYMOUS,
     )
-    @answered
-    async def twins(req: func.HttpRequest) -> func.HttpResponse:
-        """Let a page in a browser reach Azure Digital Twins."""
-        return _response(await relay.surface.from_page(req))
+    function = model.function(handle, largest)
+    functions.function_name(_name(relay, name))(declare(answered(function)))
+
+
+def _model(relay: Relay) -> ModuleType:
+    """Return what makes an HTTP function as the worker wants all of them in this app."""
+    if relay.settings.streams:
+        from relay import http_streams  # imported, it turns the whole process over
+
+        return http_streams
+    return http_whole
 
 
 def _service_tags(functions: func.Blueprint, relay: Relay) -> None:
@@ -190,12 +202,6 @@ def _service_tags(functions: func.Blueprint, relay: Relay) -> None:
     async def service_tags(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host's
         """Look whether the addresses of Azure Digital Twins changed since the rules."""
         await relay.watch_service_tags()
-
-
-def _response(answer: Answer) -> func.HttpResponse:
-    return func.HttpResponse(
-        answer.body, status_code=answer.status, headers=dict(answer.headers)
-    )
 
 
 def _redrive(functions: func.Blueprint, relay: Relay) -> None:

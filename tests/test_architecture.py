@@ -23,6 +23,8 @@ IMPURE = (
     "event_path",
     "triggers",
     "host_times",
+    "http_streams",
+    "http_whole",
     "sdk_errors",
     "sinks",
     "identity",
@@ -32,7 +34,8 @@ IMPURE = (
 )
 # SDKs by the rooms that may import them.
 SDK_ROOMS = {
-    "azure.functions": ("triggers.py", "host_times.py"),
+    "azure.functions": ("triggers.py", "host_times.py", "http_whole.py"),
+    "azurefunctions": ("http_streams.py",),
     "azure.eventhub": ("sinks", "sdk_errors.py"),
     "azure.servicebus": ("sinks", "sdk_errors.py"),
     "azure.storage": ("dead_letters/blobs.py", "sdk_errors.py"),
@@ -168,6 +171,7 @@ def test_a_pure_room_asks_neither_clock_nor_environment(path: Path) -> None:
 
 
 TRIGGERS = ROOT / "relay" / "triggers.py"
+MODELS = ("http_whole", "http_streams")
 
 
 def entry_points() -> list[ast.AsyncFunctionDef]:
@@ -175,14 +179,26 @@ def entry_points() -> list[ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
 
 
+def http_functions() -> list[ast.AsyncFunctionDef]:
+    """What is declared for every HTTP function, in either of the worker's models."""
+    trees = [ast.parse((ROOT / "relay" / f"{m}.py").read_text("utf-8")) for m in MODELS]
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return [
+        node
+        for node in nodes
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == "answering"
+    ]
+
+
 def test_there_is_an_entry_point_for_every_way_in() -> None:
+    assert len(MODELS) == len(http_functions())
     names = {function.name for function in entry_points()}
 
-    ways_in = {"event_hub", "service_bus", "event_grid", "http"}
-    assert ways_in | {"operated", "redrive", "service_tags", "twins"} == names
+    ways_in = {"event_hub", "service_bus", "event_grid"}
+    assert ways_in | {"redrive", "service_tags"} == names
 
 
-@pytest.mark.parametrize("function", entry_points(), ids=lambda function: str(function.name))
+@pytest.mark.parametrize("function", [*entry_points(), *http_functions()], ids=lambda f: f.name)
 def test_an_entry_point_is_one_statement(
     function: ast.AsyncFunctionDef,
 ) -> None:
@@ -199,6 +215,10 @@ def test_an_entry_point_always_answers_the_host(
     function: ast.AsyncFunctionDef,
 ) -> None:
     assert ast.unparse(function.decorator_list[-1]) == "answered"
+
+
+def test_every_http_function_always_answers_the_host() -> None:
+    assert "(declare(answered(function)))" in TRIGGERS.read_text("utf-8")
 
 
 FORBIDDEN = (ast.Try, ast.TryStar, ast.For, ast.While, ast.With, ast.ClassDef)
@@ -268,6 +288,7 @@ def test_a_module_keeps_no_state(path: Path) -> None:
 
 # Modules of a distribution, where its name does not tell; and what is needed without import.
 DISTRIBUTIONS = {
+    "azurefunctions": "azurefunctions-extensions-http-fastapi",
     "azure.core": "azure-core",
     "azure.eventhub": "azure-eventhub",
     "azure.functions": "azure-functions",
@@ -282,6 +303,8 @@ DISTRIBUTIONS = {
     "azure.storage.blob": "azure-storage-blob",
 }
 NOT_IMPORTED: dict[str, str] = {}
+ADDED_BY_WHO_WANTS_IT = {"azurefunctions-extensions-http-fastapi", "starlette"}
+"""With TWINS_PROXY_STREAMS; without, it is never imported: tests/relay/test_http_streams.py."""
 
 
 def requirements() -> set[str]:
@@ -318,7 +341,7 @@ def test_everything_that_is_imported_is_required() -> None:
         if "extra ==" not in line
     }
 
-    assert imported_distributions() - requirements() - vouched == set()
+    assert imported_distributions() - requirements() - vouched == ADDED_BY_WHO_WANTS_IT
 
 
 def test_everything_that_is_required_is_imported() -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from lab.functions import host_json
 from lab.functions.event_grid_trigger import EventGridWebhook
 from lab.functions.event_hub_trigger import EventHubTrigger
-from lab.functions.failures import AppFailed, InvocationTimedOut
+from lab.functions.failures import AppFailed, InvocationTimedOut, WorkerDied
 from lab.functions.http_listener import LARGEST_BODY, listener
 from lab.functions.http_routes import routes
 from lab.functions.http_trigger import HttpTrigger, Keys
@@ -202,8 +202,14 @@ class FunctionsHost:
     ) -> HttpResponse:
         """Return the answer of an HTTP function; `path` may carry a query.
 
-        A body gets its Content-Length, unless it is said to be chunked.
+        A body gets its Content-Length, unless it is said to be chunked. Where the worker serves
+        HTTP itself, requests come by `listen` alone.
+
+        Raises:
+            AppFailed: it does.
         """
+        if await self.http_address():
+            raise AppFailed("the worker serves HTTP itself: send requests to what listens")
         given = {name.lower(): value for name, value in (headers or {}).items()}
         if body and "transfer-encoding" not in given:
             given.setdefault("content-length", str(len(body)))
@@ -231,8 +237,9 @@ class FunctionsHost:
         value: Data,
         metadata: Mapping[str, Data],
         retry: RetryState | None = None,
+        call_id: str = "",
     ) -> Answer:
-        """Run a function with `value` as its trigger's input.
+        """Run a function with `value` as its trigger's input; `""` for a new id.
 
         A function that does not answer in time has failed, and its worker is replaced, as
         the host does (WebScriptHostExceptionHandler in Azure/azure-functions-host).
@@ -242,7 +249,7 @@ class FunctionsHost:
         """
         worker = await self._supervisor.worker()
         name = str(function.trigger["name"])
-        call = Invocation(str(uuid4()), function.id, {name: value}, metadata, retry)
+        call = Invocation(call_id or str(uuid4()), function.id, {name: value}, metadata, retry)
         try:
             answer = await worker.invoke(call, self._host_json.function_timeout)
         except InvocationTimedOut as error:
@@ -252,6 +259,13 @@ class FunctionsHost:
         self._supervisor.answered()
         self._note(function, call, answer)
         return answer
+
+    async def http_address(self) -> str:
+        """Return where the worker serves HTTP itself; `""` where it does not, or is not."""
+        try:
+            return (await self._supervisor.worker()).http_address
+        except WorkerDied:
+            return ""
 
     def log(self, level: int, message: str) -> None:
         """Say something in the host's own name."""

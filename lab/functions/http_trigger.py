@@ -84,23 +84,36 @@ class HttpTrigger:
         header names in lower case, an empty query value is dropped, and a body without
         Content-Length is none.
         """
-        path, _, search = target.partition("?")
+        _, _, search = target.partition("?")
         lower = {name.lower(): value for name, value in headers.items()}
         query = {name: ",".join(values) for name, values in parse_qs(search).items()}
-        if path.rstrip("/").lower() == PATH:
+        if self.is_webhook(target):
             return await self.webhook.answer(method.upper(), query, lower, body)
+        found = self.find(method, target, lower)
+        if isinstance(found, HttpResponse):
+            return found
+        route, params = found
+        url = f"{scheme}://{lower.get('host', 'localhost')}{target}"
+        sized = int(lower.get("content-length", "0")) > 0
+        request = HttpRequest(method, url, lower, query, params, body if sized else None)
+        return await self._invoke(route.function, request)
+
+    def is_webhook(self, target: str) -> bool:
+        """Whether a request is for Event Grid's webhook, and not for an HTTP function."""
+        return target.partition("?")[0].rstrip("/").lower() == PATH
+
+    def find(
+        self, method: str, target: str, headers: Mapping[str, str]
+    ) -> tuple[Route, Mapping[str, str]] | HttpResponse:
+        """Return which function a request is for with the route's parameters, or a refusal."""
+        path, _, search = target.partition("?")
+        code = ",".join(parse_qs(search).get("code", []))
         for route in self.routes:
             params = route.match(method.upper(), path)
             if params is None:
                 continue
-            if not self.keys.open(
-                route.function, lower.get("x-functions-key", query.get("code", ""))
-            ):
-                return _UNAUTHORIZED
-            url = f"{scheme}://{lower.get('host', 'localhost')}{target}"
-            sized = int(lower.get("content-length", "0")) > 0
-            request = HttpRequest(method, url, lower, query, params, body if sized else None)
-            return await self._invoke(route.function, request)
+            given = headers.get("x-functions-key", code)
+            return (route, params) if self.keys.open(route.function, given) else _UNAUTHORIZED
         return _NOT_FOUND
 
     async def _invoke(self, function: Function, request: HttpRequest) -> HttpResponse:

@@ -55,6 +55,7 @@ class WorkerProcess:
 
     Attributes:
         capabilities: what the library says it can do, known after `index`.
+        http_address: where it serves HTTP itself; `""` where it does not.
     """
 
     def __init__(self, process: Process, stream: _Stream, on_log: OnLog) -> None:
@@ -65,6 +66,7 @@ class WorkerProcess:
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._alive = True
         self.capabilities: frozenset[str] = frozenset()
+        self.http_address = ""
         self._console = asyncio.create_task(self._read_console())
         self._ended = asyncio.create_task(self._read())
 
@@ -125,8 +127,7 @@ class WorkerProcess:
         started = (await self._ask("init", worker_init_request=request)).worker_init_response
         _check(started.result, app_directory)
         self.capabilities = frozenset(started.capabilities)
-        if "HttpUri" in self.capabilities:
-            raise AppFailed(f"{app_directory}: HTTP streaming is unknown to the lab's host")
+        self.http_address = str(started.capabilities.get("HttpUri", ""))
         everything = protos.FunctionsMetadataRequest(function_app_directory=str(app_directory))
         answered = await self._ask("metadata", functions_metadata_request=everything)
         found = answered.function_metadata_response.function_metadata_results

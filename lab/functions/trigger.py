@@ -24,12 +24,16 @@ class Host(Protocol):
         value: Data,
         metadata: Mapping[str, Data],
         retry: RetryState | None = None,
+        call_id: str = "",
     ) -> Answer:
-        """Run a function with `value` as its trigger's input.
+        """Run a function with `value` as its trigger's input; `""` for a new id.
 
         Raises:
             WorkerDied: the process ended before it answered.
         """
+
+    async def http_address(self) -> str:
+        """Return where the worker serves HTTP itself; `""` where it does not."""
 
     def log(self, level: int, message: str) -> None:
         """Say something in the host's own name."""

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 PROBLEM: Final = "application/problem+json"
 
@@ -20,6 +20,31 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow(Answer):
+    """An answer whose body is still on its way; `body` stays empty.
+
+    Attributes:
+        pieces: the body as it comes; raises `BrokenOffError` where it ends too early.
+        close: lets go of where they come from, whether or not all of them came.
+    """
+
+    pieces: AsyncIterator[bytes]
+    close: Callable[[], None]
+
+
+class BrokenOffError(Exception):
+    """A body ended too early, or nothing of it came for too long."""
+
+
+class RefusedError(Exception):
+    """A request that goes no further, and what it is answered."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 def in_json(

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _DOCUMENT: Final = Path(__file__).with_name("openapi.json")
 _LATER: Final = 30
 """Seconds after which to try again where nobody knows better."""
-_LARGEST: Final = 64 * 1024
+LARGEST_REQUEST: Final = 64 * 1024
+"""Bytes that the body of a request may have."""
 
 
 class Request(Protocol):
@@ -261,8 +262,8 @@ def _body(request: Request) -> dict[str, Any]:
         # The Functions host hands over a body only where it knows its length.
         raise BadRequestError("chunked bodies don't get here: send a Content-Length")
     body = request.get_body()
-    if len(body) > _LARGEST:
-        raise BadRequestError(f"the body has more than {_LARGEST} bytes")
+    if len(body) > LARGEST_REQUEST:
+        raise BadRequestError(f"the body has more than {LARGEST_REQUEST} bytes")
     try:
         found = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:

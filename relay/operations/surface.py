@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from relay.operations.access import Authenticator
 from relay.operations.addresses import Gate
+from relay.operations.bodies import Flowing, Whole
 from relay.operations.operating import Parts, build_api
 from relay.operations.service_tags import ServiceTagsError, TagList, read_tags
 from relay.operations.service_tags.discovery import discover
@@ -53,11 +54,7 @@ class Surface:
         tags = _tags(told) if told else None
         self.gate = _gate(told, tags) if told and tags else None
         self._watch = _watch(settings, identity, observe, tags) if tags else None
-        self._proxy = (
-            TwinsProxy(settings.twins, observe, f"/api/{settings.path}twins/", settings.ca_file)
-            if settings.twins
-            else None
-        )
+        self._proxy = _proxy(settings, observe)
 
     async def from_operator(self, request: ApiRequest) -> Answer:
         """Answer an operator.
@@ -102,6 +99,14 @@ def _api(settings: Settings, observe: Observer, parts: Parts) -> HttpApi | None:
         return None
     verify = Authenticator(api.access, ca_file=settings.ca_file).caller
     return build_api(api, f"/api/{settings.path}", parts, verify, observe)
+
+
+def _proxy(settings: Settings, observe: Observer) -> TwinsProxy | None:
+    if settings.twins is None:
+        return None
+    base = f"/api/{settings.path}twins/"
+    bodies = Flowing() if settings.streams else Whole()
+    return TwinsProxy(settings.twins, observe, base, settings.ca_file, bodies)
 
 
 def _watch(

@@ -4,8 +4,7 @@ The proxy leads to one configured instance and nowhere else. It shows the caller
 that the instance's role assignments decide; the relay's identity is not lent. Only documented
 headers pass. Data plane and its headers: the instance's REST reference, 2023-10-31.
 
-The host takes whole bodies only (docs/decisions/0014-bodies-are-whole.md): an answer is read as
-it comes, and all that are read at a time share a bounded room.
+How bodies pass is a matter of its own: `relay/operations/bodies.py`.
 """
 
 from __future__ import annotations
@@ -24,14 +23,23 @@ import jwt
 from yarl import URL
 
 from relay.observer import RequestRefused
-from relay.operations.answers import PROBLEM, Answer, problem
+from relay.operations.answers import (
+    PROBLEM,
+    Answer,
+    BrokenOffError,
+    Flow,
+    RefusedError,
+    problem,
+)
+from relay.operations.bodies import Sent, Whole
 from relay.permissions import TWINS
 from relay.refusals import TWINS_OWNER, TWINS_READER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from relay.observer import Observer
+    from relay.operations.bodies import Bodies
     from relay.settings import TwinsInstance
 
 METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -66,15 +74,10 @@ _HIDDEN: Final = frozenset({"code", "clientid"})
 """Query parameters by which the Functions host is shown a key: they end here."""
 _REMEMBERED: Final = 600
 """Seconds for which a browser need not ask again; some browsers cap it at that or below."""
-_PATIENCE: Final = 100.0
-_LARGEST: Final = 32 * 1024 * 1024
-_ROOM: Final = 64 * 1024 * 1024
-_SOON: Final = 2
-"""Seconds after which there may be room again: an answer takes no longer to be handed over."""
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class Request(Protocol):
+class Request(Sent, Protocol):
     """What the proxy asks of a request."""
 
     @property
@@ -84,21 +87,6 @@ class Request(Protocol):
     @property
     def url(self) -> str:
         """As the caller wrote it."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By name, in lower case."""
-
-    def get_body(self) -> bytes:
-        """Return the body."""
-
-
-class _RefusedError(Exception):
-    """A request that goes no further, and what it is answered."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +104,7 @@ class TwinsProxy:
         observe: hears of requests that are refused.
         base: how the paths of its own begin.
         ca_file: authorities to trust instead of the public ones.
-        largest: the bytes that the body of a request or of an answer may have.
-        room: the bytes that all answers may have together that are being read.
+        bodies: how bodies pass; whole, if nothing else is said.
     """
 
     def __init__(
@@ -126,16 +113,14 @@ class TwinsProxy:
         observe: Observer,
         base: str = "/api/twins/",
         ca_file: str | None = None,
-        largest: int = _LARGEST,
-        room: int = _ROOM,
+        bodies: Bodies | None = None,
     ) -> None:
         self._base = base
         self._observe = observe
         self._instance = instance
         self._host = urlsplit(instance.address).hostname or ""
         self._ca_file = ca_file
-        self._largest = largest
-        self._room = room
+        self._bodies: Bodies = bodies or Whole()
         self._opening = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
@@ -169,9 +154,8 @@ class TwinsProxy:
     async def _forward(self, request: Request) -> Answer:
         try:
             target = _checked(self._instance.address, self._base, request)
-            body = _sent(request, self._largest)
-            return await self._ask(target, request, body)
-        except _RefusedError as refused:
+            return await self._ask(target, request)
+        except RefusedError as refused:
             return refused.answer
         except TimeoutError:
             return problem(504, f"{self._host} did not answer in time")
@@ -181,59 +165,65 @@ class TwinsProxy:
             answer = problem(502, f"{self._host} can't be reached; the relay's log says why")
             return _Unreached(answer.status, answer.headers, answer.body, str(error))
 
-    async def _ask(self, target: URL, request: Request, sent: bytes) -> Answer:
-        method = request.method.upper()
-        headers = {name: request.headers[name] for name in SENT if name in request.headers}
+    async def _ask(self, target: URL, request: Request) -> Answer:
+        passing = (*SENT, *self._bodies.sent)
+        headers = {name: request.headers[name] for name in passing if name in request.headers}
+        sent = self._bodies.of(request)
         session = await self._opened()
-        async with session.request(
-            method,
-            target,
-            headers=headers,
-            data=sent or None,
-            allow_redirects=False,
-        ) as reply:
-            body = await self._whole(reply)
-            if HTTPStatus(reply.status).is_redirection and reply.status != 304:  # noqa: PLR2004
-                return problem(502, f"{self._host} sends elsewhere, where nobody is followed")
-            passed = {name: reply.headers[name] for name in RETURNED if name in reply.headers}
-            if reply.status == HTTPStatus.FORBIDDEN:
-                return _refused(self._host, method, headers["authorization"], body, passed)
-            return Answer(reply.status, passed, body)
-
-    async def _whole(self, reply: aiohttp.ClientResponse) -> bytes:
-        """Read an answer as it comes.
-
-        Raises:
-            _RefusedError: it is too large, or all that are being read are.
-        """
-        found = bytearray()
+        reply = await session.request(
+            request.method.upper(), target, headers=headers, data=sent, allow_redirects=False
+        )
+        answer: Answer | None = None
         try:
-            async for chunk in reply.content.iter_any():
-                found += chunk
-                self._room -= len(chunk)
-                if len(found) > self._largest:
-                    raise _RefusedError(_too_large(self._largest))
-                if self._room < 0:
-                    raise _RefusedError(_BUSY)
-            return bytes(found)
+            answer = await self._answered(reply, request)
         finally:
-            self._room += len(found)
+            if not isinstance(answer, Flow):
+                reply.close()  # one that was read to its end has left its connection already
+        return answer
+
+    async def _answered(self, reply: aiohttp.ClientResponse, request: Request) -> Answer:
+        if HTTPStatus(reply.status).is_redirection and reply.status != 304:  # noqa: PLR2004
+            return problem(502, f"{self._host} sends elsewhere, where nobody is followed")
+        passed = {name: reply.headers[name] for name in RETURNED if name in reply.headers}
+        if reply.status == HTTPStatus.FORBIDDEN:
+            body = await self._bodies.refusal(reply)
+            method, authorization = request.method.upper(), request.headers["authorization"]
+            return _refused(self._host, method, authorization, body, passed)
+        more = self._bodies.returned
+        passed |= {name: reply.headers[name] for name in more if name in reply.headers}
+        answer = await self._bodies.answer(reply, passed)
+        if isinstance(answer, Flow):
+            return replace(answer, pieces=self._heard(answer.pieces))
+        return answer
+
+    async def _heard(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Tell of an answer that breaks off: its status has been sent long since."""
+        try:
+            async for piece in pieces:
+                yield piece
+        except BrokenOffError as error:
+            detail = f"{self._host} broke off its answer midway: {error}"
+            self._observe(RequestRefused(HTTPStatus.BAD_GATEWAY, detail, TWINS))
+            raise
 
     async def _opened(self) -> aiohttp.ClientSession:
         async with self._opening:
             if self._session is None:
                 self._session = _session(
-                    await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
+                    await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file),
+                    self._bodies,
                 )
         return self._session
 
 
-def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(context: ssl.SSLContext, bodies: Bodies) -> aiohttp.ClientSession:
+    left_alone = ("User-Agent", "Content-Type")
     return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=_PATIENCE),
+        timeout=bodies.timeout,
+        auto_decompress=bodies.decodes,
         connector=aiohttp.TCPConnector(ssl=context),
         cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Content-Type"),
+        skip_auto_headers=left_alone if bodies.decodes else (*left_alone, "Accept-Encoding"),
         trust_env=True,
     )
 
@@ -283,54 +273,22 @@ def _checked(address: str, base: str, request: Request) -> URL:
     """Return where a request goes.
 
     Raises:
-        _RefusedError: nowhere.
+        RefusedError: nowhere.
     """
     method = request.method.upper()
     if method not in METHODS:
         allow = {"Allow": ", ".join((*METHODS, "OPTIONS"))}
-        raise _RefusedError(problem(405, f"{method} is no method of the data plane", allow))
+        raise RefusedError(problem(405, f"{method} is no method of the data plane", allow))
     if not request.headers.get("authorization", "").lower().startswith("bearer "):
         detail = (
             "there is no bearer token: sign in, and send your own token for "
             "https://digitaltwins.azure.net"
         )
-        raise _RefusedError(problem(401, detail, {"WWW-Authenticate": "Bearer"}))
+        raise RefusedError(problem(401, detail, {"WWW-Authenticate": "Bearer"}))
     try:
         return _target(address, base, request.url)
     except ValueError as error:
-        raise _RefusedError(problem(HTTPStatus.BAD_REQUEST, str(error))) from error
-
-
-def _sent(request: Request, largest: int) -> bytes:
-    """Return a request's body.
-
-    Raises:
-        _RefusedError: it is too large, or the host swallowed it.
-    """
-    body = request.get_body()
-    if "transfer-encoding" in request.headers and not body:
-        # The Functions host hands over a body only where it knows its length.
-        detail = "chunked bodies don't get here: send a Content-Length"
-        raise _RefusedError(problem(411, detail))
-    if len(body) > largest:
-        raise _RefusedError(problem(413, f"the body has more than {largest} bytes"))
-    return body
-
-
-def _too_large(largest: int) -> Answer:
-    detail = (
-        f"the answer has more than {largest} bytes, which are all that is passed at once: ask "
-        "for smaller pages by the header max-items-per-page"
-    )
-    return problem(502, detail)
-
-
-_BUSY: Final = problem(
-    503,
-    "too many large answers are being passed at this moment: ask again, or for smaller pages "
-    "by the header max-items-per-page",
-    {"Retry-After": str(_SOON)},
-)
+        raise RefusedError(problem(HTTPStatus.BAD_REQUEST, str(error))) from error
 
 
 def _target(address: str, base: str, url: str) -> URL:

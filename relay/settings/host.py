@@ -1,9 +1,10 @@
-"""How long the Functions host lets an invocation run, from `host.json` and what overrides it.
+"""What `host.json` grants an invocation, and where it lets paths begin.
 
 Names and defaults: MicrosoftDocs/azure-docs, azure-functions/functions-host-json.md (five
-minutes where `functionTimeout` is not set, the Consumption plan's default; -1 is without end)
-and functions-bindings-service-bus.md (`maxAutoLockRenewalDuration`, five minutes). An app
-setting `AzureFunctionsJobHost__<path>` overrides a member.
+minutes where `functionTimeout` is not set, the Consumption plan's default; -1 is without end),
+functions-bindings-service-bus.md (`maxAutoLockRenewalDuration`, five minutes) and
+functions-bindings-http-webhook.md (`routePrefix`, `api`). An app setting
+`AzureFunctionsJobHost__<path>` overrides a member.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from relay.settings.problems import Problems
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from relay.settings.problems import Problems
 
 LONGEST_BUDGET: Final = 120.0
 SHORTEST_BUDGET: Final = 20.0
@@ -37,6 +39,16 @@ def read_budget(environment: Mapping[str, str], directory: Path, problems: Probl
     written = _host_json(directory / "host.json", problems)
     granted = [_granted(path, written, environment, problems) for path in _LIMITS]
     return min(LONGEST_BUDGET, *(seconds * _SHARE for seconds in granted))
+
+
+def read_route_prefix(environment: Mapping[str, str], directory: Path) -> str:
+    """Return how the paths of HTTP functions begin; `""` where told so."""
+    path = "extensions__http__routePrefix"
+    value = environment.get(f"AzureFunctionsJobHost__{path}")
+    if value is None:
+        # Whatever else is wrong with the file is noted where the times are read.
+        value = _member(_host_json(directory / "host.json", Problems()), path)
+    return "api" if value is None else str(value).strip("/")
 
 
 def _host_json(file: Path, problems: Problems) -> Any:

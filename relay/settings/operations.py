@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _API: Final = ("RELAY_HTTP_API", "ACCESS_ROLES", "ACCESS_CONTACT", "ACCESS_APP_SERVICE")
 _TWINS: Final = ("TWINS_URL", "TWINS_ORIGINS")
+STREAMS: Final = "TWINS_PROXY_STREAMS"
+"""Of the whole app, whatever its relays' prefixes: a worker has one programming model."""
 _SERVICE_TAGS: Final = (
     "SERVICE_TAGS_FILE",
     "SERVICE_TAGS_SUBSCRIPTION",
@@ -24,7 +26,7 @@ _SERVICE_TAGS: Final = (
     "INGRESS_HTTP_SERVICE_TAG",
     "INGRESS_HTTP_PROXIES",
 )
-OPERATIONS_SETTINGS: Final = (*_API, *_TWINS, *_SERVICE_TAGS)
+OPERATIONS_SETTINGS: Final = (*_API, *_TWINS, STREAMS, *_SERVICE_TAGS)
 
 _INSTANCE: Final = re.compile(
     r"https://[a-z0-9-]+(\.[a-z0-9-]+)*\.digitaltwins\.azure\.(net|us|cn)"
@@ -112,6 +114,31 @@ def read_twins(reader: Reader) -> TwinsInstance | None:
             "send tokens",
         )
     return TwinsInstance(url, frozenset(listed))
+
+
+def read_streams(reader: Reader, route_prefix: str) -> bool:
+    """Read whether bodies pass the proxy as they come."""
+    app = reader.of_the_app
+    if reader.called(STREAMS) != STREAMS and reader.optional(STREAMS):
+        remedy = f"Set {STREAMS}, and give all HTTP functions of the app the same model"
+        reader.note(STREAMS, "it concerns the whole app, not one of its relays", remedy)
+    if not app.is_true(STREAMS):
+        return False
+    if not route_prefix:
+        app.note(
+            STREAMS,
+            "host.json has an empty extensions.http.routePrefix, so that a page of the "
+            "streaming package stands in the place of /openapi.json",
+            "Give a routePrefix, or unset this",
+        )
+    if reader.optional("INGRESS_HTTP_SERVICE_TAG"):
+        app.note(
+            STREAMS,
+            "the Functions host then writes X-Forwarded-For anew, by which "
+            f"{reader.called('INGRESS_HTTP_SERVICE_TAG')} tells whence the webhook is called",
+            "Unset one of them; the app's access restrictions take service tags too",
+        )
+    return True
 
 
 def is_twins_address(url: str, *, is_local: bool) -> bool:

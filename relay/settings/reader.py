@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from relay.clouds import CLOUDS, PUBLIC, Cloud, cloud_of
 from relay.routing import Kind
-from relay.settings.host import read_budget
+from relay.settings.host import read_budget, read_route_prefix
 from relay.settings.ingress import INGRESS_SETTINGS, read_ingress
 from relay.settings.operations import (
     OPERATIONS_SETTINGS,
     read_api,
     read_service_tags,
+    read_streams,
     read_twins,
 )
 from relay.settings.problems import Problem, Problems
@@ -145,6 +146,7 @@ def read(
         api=read_api(reader),
         twins=read_twins(reader),
         service_tags=read_service_tags(reader, directory),
+        streams=read_streams(reader, read_route_prefix(environment, directory)),
     )
     reader.misspelt()
     reader.misplaced(settings)
@@ -224,6 +226,11 @@ class Reader:
             self.note(name, "no such value", f"Use {' or '.join(words)}")
             return usual
         return value
+
+    @property
+    def of_the_app(self) -> Reader:
+        """Return who reads settings of the whole app, before which no prefix stands."""
+        return Reader(self._environment, self._problems)
 
     def called(self, name: str) -> str:
         """Return the full name of a setting."""

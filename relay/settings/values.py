@@ -289,6 +289,7 @@ class Settings:
         api: the HTTP surface for operators; `None` if it is off.
         twins: where the CORS proxy leads; `None` if it is off.
         service_tags: the list of addresses, if one is deployed.
+        streams: whether the HTTP functions of the whole app take and give bodies as they come.
     """
 
     routes: tuple[Route, ...]
@@ -308,6 +309,7 @@ class Settings:
     api: Api | None = None
     twins: TwinsInstance | None = None
     service_tags: ServiceTags | None = None
+    streams: bool = False
 
     @property
     def name(self) -> str:

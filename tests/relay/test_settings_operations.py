@@ -147,6 +147,50 @@ def test_half_a_proxy_stops_the_start(here: Path, name: str) -> None:
     assert {found.setting} == TWINS.keys() - {name}
 
 
+STREAMS = {"TWINS_PROXY_STREAMS": "true"}
+
+
+def test_bodies_flow_where_told_so(here: Path) -> None:
+    assert not told(here, TWINS).streams
+    assert not told(here, TWINS | {"TWINS_PROXY_STREAMS": "false"}).streams
+    assert told(here, TWINS | STREAMS).streams
+
+
+def test_whether_bodies_flow_is_said_once_for_all_relays_of_an_app(here: Path) -> None:
+    of_a_plant = {f"PLANT_A_{name}": value for name, value in (GOOD | TWINS).items()}
+
+    assert read(of_a_plant | STREAMS, here, "PLANT_A_").streams
+    with pytest.raises(
+        SettingsError, match="PLANT_A_TWINS_PROXY_STREAMS: it concerns the whole"
+    ):
+        read(of_a_plant | {"PLANT_A_TWINS_PROXY_STREAMS": "true"}, here, "PLANT_A_")
+
+
+@pytest.mark.parametrize(
+    ("host_json", "setting"),
+    [({"extensions": {"http": {"routePrefix": ""}}}, {}),
+     ({"extensions": {"http": {"routePrefix": "/"}}}, {}),
+     ({}, {"AzureFunctionsJobHost__extensions__http__routePrefix": ""})],
+)  # fmt: skip
+def test_bodies_do_not_flow_where_paths_have_no_prefix(
+    here: Path, host_json: object, setting: dict[str, str]
+) -> None:
+    (here / "host.json").write_text(json.dumps(host_json))
+    [found] = problems(here, TWINS | STREAMS | setting)
+
+    assert "TWINS_PROXY_STREAMS" == found.setting
+    assert "routePrefix" in found.what
+    assert not told(here, TWINS | setting).streams
+
+
+def test_bodies_do_not_flow_where_the_webhook_asks_whence_it_is_called(here: Path) -> None:
+    gate = {"SERVICE_TAGS_FILE": "tags.json", "INGRESS_HTTP_SERVICE_TAG": "AzureEventGrid"}
+    [found] = problems(here, STREAMS | gate)
+
+    assert "TWINS_PROXY_STREAMS" == found.setting
+    assert "X-Forwarded-For" in found.what
+
+
 def test_the_list_of_addresses_is_read_with_who_looks_for_a_newer(here: Path) -> None:
     settings = {
         "SERVICE_TAGS_FILE": "tags.json",

@@ -32,6 +32,7 @@ OPTIONAL = {
     r"ACCESS_(AUTHORITY|ROLES|CONTACT|APP_SERVICE)": "adorns the HTTP surface, by `settings`",
     r"SERVICE_TAGS_\w+": "a list of addresses that somebody keeps, by `settings`",
     r"DEAD_LETTERS_ENCRYPTION_SCOPE": "keys of one's own, by `settings`",
+    r"TWINS_PROXY_STREAMS": "takes a package that is not deployed by itself, by `settings`",
     r"\w+__transport": "WebSockets where 5671 is closed, by `settings`",
     r"\w+__network": "public namespaces; these here are private",
     r"\w+__managedIdentityResourceId": "the identity is named by its client id",

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 import schemathesis
+import uvicorn
 from aiohttp import web
+from azurefunctions.extensions.http.fastapi import Request as FlowingRequest
+from azurefunctions.extensions.http.fastapi import Response as FlowingResponse
+from azurefunctions.extensions.http.fastapi import WebApp
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from lab.serving import HttpServer
+from relay import http_streams
 from relay.dead_letters.lots import Mark
 from relay.failures import Reason
-from relay.operations.http_api import document
+from relay.operations.http_api import LARGEST_REQUEST, document
 from relay.operations.letters import identifier
 from tests.relay.operations.test_operating import Office
 from tests.relay.operations.twins_world import Request
@@ -44,6 +50,34 @@ def serving(office: Office) -> web.Application:
     return app
 
 
+class FlowingServer:
+    """The same by the model whose bodies flow, on the server that the package brings."""
+
+    def __init__(self, office: Office) -> None:
+        app = WebApp()
+
+        async def answer(request: FlowingRequest) -> FlowingResponse:
+            return await http_streams.function(office.api.answer, LARGEST_REQUEST)(request)
+
+        app.route(answer)
+        # It listens from here on: whoever asks before the server runs waits for it.
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._server = uvicorn.Server(uvicorn.Config(app.get_app(), log_config=None))
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    async def start(self) -> None:
+        self._running = asyncio.create_task(self._server.serve([self._socket]))
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        if self._running is not None:
+            await self._running
+
+
 async def an_office() -> Office:
     office = Office()
     await office.desk.keep(1, 2, 3)
@@ -52,8 +86,12 @@ async def an_office() -> Office:
     return office
 
 
+def whole(office: Office) -> HttpServer:
+    return HttpServer("the surface", serving(office))
+
+
 @contextmanager
-def a_server() -> Iterator[str]:
+def a_server(model: Callable[[Office], HttpServer | FlowingServer]) -> Iterator[str]:
     """Serve beside the test: the tester waits for answers and lets no loop run meanwhile."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -62,13 +100,13 @@ def a_server() -> Iterator[str]:
     def wait[T](coroutine: object) -> object:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)  # type: ignore[arg-type]
 
-    async def start() -> HttpServer:
-        server = HttpServer("the surface", serving(await an_office()))
+    async def start() -> HttpServer | FlowingServer:
+        server = model(await an_office())
         await server.start()
         return server
 
     server = wait(start())
-    assert isinstance(server, HttpServer)
+    assert isinstance(server, HttpServer | FlowingServer)
     try:
         yield server.url
     finally:
@@ -80,7 +118,13 @@ def a_server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def surface() -> Iterator[str]:
-    with a_server() as url:
+    with a_server(whole) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def flowing_surface() -> Iterator[str]:
+    with a_server(FlowingServer) as url:
         yield url
 
 
@@ -92,6 +136,19 @@ def surface() -> Iterator[str]:
 def test_the_surface_is_as_it_is_described(surface: str, case: schemathesis.Case) -> None:
     case.call_and_validate(
         base_url=f"{surface}/api", headers={"Authorization": "Bearer operator"}
+    )
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+def test_the_surface_is_as_it_is_described_where_bodies_flow(
+    flowing_surface: str, case: schemathesis.Case
+) -> None:
+    case.call_and_validate(
+        base_url=f"{flowing_surface}/api", headers={"Authorization": "Bearer operator"}
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lab.identity import Principal
 from lab.local_azure import LocalAzure
 from lab.plan import free_block, plant_plan
 from relay.app import from_environment
+from relay.formats.json_format import encode
 from relay.permissions import OPERATOR, READER
 from relay.settings import SettingsError
 from tests.fakes import an_event
@@ -26,6 +27,8 @@ from tests.relay.operations.tag_lists import a_list
 
 APP = Path(__file__).parents[3]
 AUDIENCE = "api://twin-relay"
+SENDING = "AzureEventGridSecureWebhookSubscriber"
+MODELS = ("whole", "flowing")
 SENDER = "Azure Event Hubs Data Sender"
 ROUTES = [
     {
@@ -44,6 +47,7 @@ class World:
     settings: dict[str, str]
     hub: str
     url: str = ""
+    urls: dict[str, str] = field(default_factory=dict)
 
     def token(self, *roles: str) -> str:
         who: Principal = self.azure.directory.principal("auditor")
@@ -57,6 +61,17 @@ class World:
         ):
             return answer.status, json.loads(await answer.read())
 
+    async def send(self, body: bytes | AsyncIterator[bytes], role: str = SENDING) -> int:
+        headers = {
+            "Authorization": f"Bearer {self.token(role)}",
+            "Content-Type": "application/cloudevents+json",
+        }
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{self.url}/api/events", data=body) as answer,
+        ):
+            return answer.status
+
     async def leave_behind(self, count: int) -> None:
         """Let events be dead-lettered, for lack of a role."""
         self.azure.control.revoke("relay", SENDER, self.hub)
@@ -69,7 +84,7 @@ class World:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with AsyncExitStack() as running:
         azure = await running.enter_async_context(
             LocalAzure(plant_plan(free_block()), tmp_path_factory.mktemp("lab"))
@@ -80,16 +95,30 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             "ACCESS_TENANT": azure.directory.tenant_id,
             "ACCESS_AUDIENCE": AUDIENCE,
             "ACCESS_AUTHORITY": azure.endpoint.url,
+            "INGRESS_HTTP": "true",
+            "INGRESS_HTTP_ROLE": SENDING,
+            "INGRESS_HTTP_LARGEST_BODY": "1000000",
         }
         environment = running.enter_context(pytest.MonkeyPatch.context())
         for name, value in azure.endpoint.settings("relay").items():
             environment.setenv(name, value)
         hub = azure.namespace("analytics").scope("eventhubs", "telemetry")
         world = World(azure, settings, hub)
-        host = FunctionsHost(APP, settings, on_log=Logs(), sources=lambda *_: MemorySource({}))
-        await running.enter_async_context(host)
-        world.url = await host.listen()
+        for model in MODELS:
+            streams = {"TWINS_PROXY_STREAMS": str(model == "flowing").lower()}
+            host = FunctionsHost(
+                APP, settings | streams, on_log=Logs(), sources=lambda *_: MemorySource({})
+            )
+            await running.enter_async_context(host)
+            world.urls[model] = await host.listen()
         yield world
+
+
+@pytest.fixture(params=MODELS)
+def world(both: World, request: pytest.FixtureRequest) -> World:
+    """The same with the worker's HTTP functions of one model or the other."""
+    both.url = both.urls[request.param]
+    return both
 
 
 @pytest.mark.xdist_group("surface")
@@ -134,6 +163,59 @@ async def test_an_operator_runs_the_doctor(world: World) -> None:
 
     assert status == 200
     assert {check["subject"] for check in told["checks"]}
+
+
+@pytest.mark.xdist_group("surface")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_has_not_changed_is_not_sent_again(world: World) -> None:
+    headers = {"Authorization": f"Bearer {world.token(READER.value)}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        url = f"{world.url}/api/openapi.json"
+        async with session.get(url) as answer:
+            described, etag = await answer.json(), answer.headers["ETag"]
+        async with session.get(url, headers={"If-None-Match": etag}) as again:
+            unchanged = again.status, await again.read()
+        async with session.head(url) as head:
+            bare = head.status, head.headers["ETag"], await head.read()
+        async with session.get(
+            f"{world.url}/api/routes", headers={"Accept": "text/html"}
+        ) as page:
+            shown = await page.text()
+        async with session.post(f"{world.url}/api/routes/%65verything/redrive?x=1") as refused:
+            problem = await refused.json(content_type="application/problem+json")
+
+    assert described["info"]["title"]
+    assert (unchanged, bare) == ((304, b""), (200, etag, b""))
+    assert shown.startswith("<!doctype html>")
+    assert problem["status"] == 403
+
+
+@pytest.mark.xdist_group("surface")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_event_by_http_is_settled_and_a_body_that_is_too_large_is_not(
+    world: World,
+) -> None:
+    event = json.loads(encode(an_event()))
+    assert await world.send(json.dumps(event).encode()) == 202
+    assert await world.send(b"x" * 1_000_001) == 413
+    assert await world.send(b"{}", role="Somebody.Else") == 403
+
+
+@pytest.mark.xdist_group("surface")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_body_without_end_is_refused_while_it_comes(both: World) -> None:
+    """Chunked bodies arrive in this model; no more of one is read than is taken."""
+    both.url = both.urls["flowing"]
+
+    async def without_end() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 10_000
+
+    async def chunked() -> AsyncIterator[bytes]:
+        yield encode(an_event()).encode()
+
+    assert await both.send(without_end()) == 413
+    assert await both.send(chunked()) == 202
 
 
 def test_a_list_of_addresses_that_is_none_stops_the_start(tmp_path: Path) -> None:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lab.misbehaviour import HttpFault
+from lab.serving import HttpServer
 from relay.observer import RequestRefused
+from relay.operations.answers import BrokenOffError, Flow
+from relay.operations.bodies import Flowing, Whole
 from relay.operations.twins_proxy import RETURNED, SENT, TwinsProxy, _target
 from tests.relay.operations.twins_world import (
     VERSION,
@@ -424,7 +433,7 @@ async def test_an_answer_without_end_is_cut_off_while_it_comes(world: World) -> 
             let_go.set()
 
     world.plane.flow = without_end
-    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(4000)) as proxy:
         answer = await proxy.answer(a_request(world, MODELS))
         await asyncio.wait_for(let_go.wait(), 10)
 
@@ -445,7 +454,7 @@ async def test_an_answer_is_passed_whole_or_not_at_all(
             yield written[start : start + piece]
 
     world.plane.flow = in_pieces
-    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(4000)) as proxy:
         answer = await proxy.answer(a_request(world, MODELS))
 
     assert answer.status == status
@@ -477,7 +486,7 @@ async def test_answers_share_a_bounded_room_which_is_free_again_afterwards(
         yield b"y" * 1000
 
     world.plane.flow = slow
-    async with a_proxy(world, {PAGE}, largest=5000, room=5000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(5000, 5000)) as proxy:
         asked = [asyncio.create_task(proxy.answer(a_request(world, MODELS))) for _ in range(2)]
         done, pending = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         goes_on.set()
@@ -489,12 +498,78 @@ async def test_answers_share_a_bounded_room_which_is_free_again_afterwards(
 
 
 async def test_a_body_that_is_too_large_goes_nowhere(world: World) -> None:
-    async with a_proxy(world, {PAGE}, largest=4000) as proxy:
+    async with a_proxy(world, {PAGE}, Whole(4000)) as proxy:
         refused = await proxy.answer(a_request(world, MODELS, "POST", body=b"x" * 4001))
         seen = len(world.plane.seen)
         await proxy.answer(a_request(world, MODELS, "POST", body=b"x" * 4000))
 
     assert (refused.status, seen, len(world.plane.seen)) == (413, 0, 1)
+
+
+# Bodies flow: the rest is in tests/relay/test_http_streams.py, in the real worker
+
+
+@dataclass(frozen=True)
+class Sending(Request):
+    """A request without a body, where bodies flow."""
+
+    def pieces(self) -> None:
+        return None
+
+
+async def test_an_instance_that_says_nothing_is_given_up(world: World) -> None:
+    world.plane.faults.fault = HttpFault(silent=True)
+    async with a_proxy(world, {PAGE}, Flowing(patience=0.1)) as proxy:
+        answer = await proxy.answer(Sending(**vars(a_request(world))))
+
+    assert answer.status == 504
+
+
+async def test_an_answer_of_which_no_more_comes_is_given_up_and_told(world: World) -> None:
+    async def half() -> AsyncGenerator[bytes]:
+        yield b"half"
+        await asyncio.Event().wait()
+
+    world.plane.flow = half
+    async with a_proxy(world, {PAGE}, Flowing(patience=0.1)) as proxy:
+        answer = await proxy.answer(Sending(**vars(a_request(world, MODELS))))
+        assert isinstance(answer, Flow)
+        found = await anext(answer.pieces)
+        with pytest.raises(BrokenOffError):
+            await anext(answer.pieces)
+        answer.close()
+    [told] = [fact for fact in world.facts if isinstance(fact, RequestRefused)]
+
+    assert (answer.status, found, told.status) == (200, b"half", 502)
+    assert "midway" in told.detail
+
+
+@pytest.mark.parametrize("encoding", [gzip.compress, zlib.compress])
+async def test_a_refusal_is_read_in_the_encodings_that_are_known(
+    encoding: Callable[[bytes], bytes],
+) -> None:
+    assert await refusal_of(encoding(b'{"error": 1}')) == b'{"error": 1}'
+    assert await refusal_of(b'{"error": 1}') == b'{"error": 1}'
+    assert len(await refusal_of(encoding(b"x" * 10_000_000))) <= 1 << 16
+    assert len(await refusal_of(b"x" * 10_000_000)) < 1 << 20
+
+
+async def refusal_of(body: bytes) -> bytes:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    server = HttpServer("a refusal", app)
+    await server.start()
+    try:
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.get(server.url) as reply,
+        ):
+            return await Flowing().refusal(reply)
+    finally:
+        await server.stop()
 
 
 async def test_nobody_is_sent_elsewhere(world: World, proxy: TwinsProxy) -> None:

@@ -12,6 +12,7 @@ from lab.certificates import issue
 from lab.identity import RESOURCE_GROUP, Directory
 from lab.twins_data_plane import TwinsDataPlane
 from relay.observer import Fact
+from relay.operations.bodies import Bodies
 from relay.operations.twins_proxy import TwinsProxy
 from relay.settings import TwinsInstance
 
@@ -46,7 +47,13 @@ class World:
         """One twin, `pump-17`, two endpoints, and nothing that was seen."""
         self.plane.twins = {"pump-17": {"$dtId": "pump-17", "pressure": 4}}
         self.plane.seen.clear()
+        self.plane.paths.clear()
         self.plane.flow = None
+        self.plane.flow_headers = {}
+        self.plane.heard = None
+        self.plane.surplus = {}
+        self.plane.faults.fault = None
+        self.plane.left.clear()
         self.plane.endpoints = {"landing": "Succeeded", "other": "Succeeded"}
         self.plane.event_routes = {}
 
@@ -74,12 +81,14 @@ async def a_world(directory: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def a_proxy(world: World, origins: set[str], **options: int) -> AsyncIterator[TwinsProxy]:
+async def a_proxy(
+    world: World, origins: set[str], bodies: Bodies | None = None
+) -> AsyncIterator[TwinsProxy]:
     proxy = TwinsProxy(
         TwinsInstance(world.plane.url, frozenset(origins)),
         world.facts.append,
         ca_file=world.ca_file,
-        **options,
+        bodies=bodies,
     )
     try:
         yield proxy
