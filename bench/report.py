@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table as Shown
 
+from bench.cold_start import PAUSE_SECONDS
 from bench.contestants import DECODED, HUB, QUEUE, RELAY, SENDING, SESSIONS, WHOLE
 from bench.machine import in_words
 
@@ -169,6 +170,9 @@ def _cold_start(found: Mapping[str, Any]) -> Table:
         rows.append((step, *(f"{1000 * x['steps_seconds'][step]:,.0f}" for x in both)))
         times = (f"{1000 * x['steps_cpu_seconds'][step]:,.0f}" for x in both)
         rows.append((f"of it processor time: {step}", *times))
+    pause = f"the first event, where it comes {PAUSE_SECONDS:g} seconds after the index"
+    times = (f"{1000 * x['first_after_pause_seconds']:,.0f}" for x in both)
+    rows.append((pause, *times))
     rows.append(("peak memory, MiB", *(f"{x['peak_memory_mib']:.0f}" for x in both)))
     return Table(
         f"Cold start, in milliseconds (medians of {found['rounds']})",

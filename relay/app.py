@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from datetime import UTC, datetime
 from functools import cached_property, partial, wraps
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from relay import ingress, sinks, telemetry
-from relay.by_hand import ByHand
-from relay.dead_letters.blobs import Blobs
-from relay.dead_letters.store import BlobDeadLetters
-from relay.dead_letters.twins import TwinsDeadLetters
-from relay.delivery import Delivery
-from relay.filters import lint
-from relay.health import Health
+from relay import sinks
 from relay.identity import Identity
-from relay.needs import Act, needs_of
-from relay.observer import Delivered, tell_all
-from relay.outcomes import Outcomes
-from relay.rates import Rates
-from relay.redaction import redacted, tells_a_secret
-from relay.redrive import Redrive
-from relay.resending import Resender
-from relay.sending import NO_PATIENCE, Sender
+from relay.redaction import RedactedRecord, redacted, tells_a_secret
 from relay.settings import read
-from relay.survey import Survey
-from relay.telemetry import RedactedRecord, Telemetry
 from relay.turns import InTurn
-from relay.twins_redrive import TwinsRedrive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     import azure.functions as func
 
+    from relay.by_hand import ByHand
     from relay.event import Event
-    from relay.ingress import Arrival
+    from relay.event_path import EventPath
+    from relay.health import Health
     from relay.needs import Need
     from relay.observer import Observer
     from relay.operations.answers import Answer
@@ -47,16 +33,21 @@ if TYPE_CHECKING:
     from relay.operations.webhook import Request, Webhook
     from relay.outcomes import Result
     from relay.routing import Destination, Route
-    from relay.sending import Sink
     from relay.settings import Container, ManagedIdentity, Settings
     from relay.survey import Knock
+    from relay.twins_redrive import TwinsRedrive
 
 
 _APP: Final = Path(__file__).resolve().parent.parent
+_AT_ONCE: Final = 8
+"""Links that are opened side by side before there are events."""
 
 
 class Relay:
     """Twin Relay, built from its settings.
+
+    What stands in the way of any event stops the start. What events pass is put together when
+    it is first used, or by `get_ready`, so that links are opened meanwhile.
 
     Args:
         settings: what it was told.
@@ -64,64 +55,53 @@ class Relay:
 
     Attributes:
         settings: the same as was given.
-        health: how each route fares.
-        by_hand: what an operator may do with dead letters.
     """
 
     def __init__(self, settings: Settings, listen: Observer | None = None) -> None:
         self.settings = settings
+        self._listen = listen
         self._identities: dict[ManagedIdentity, Identity] = {}
-        servers = {name: each.namespace for name, each in settings.connections.items()}
-        self._pipeline = telemetry.build(settings.telemetry, settings.ca_file)
-        self._telemetry = Telemetry(self._pipeline, servers, _now, settings.name)
-        for warning in (*settings.warnings, *sinks.warnings(settings)):
-            self._telemetry.setting_warning(warning)
-        names = [route.name for route in settings.routes]
-        knocks = self._knocks()
-        self.health = Health(
-            names, _now, self._telemetry.route_state, knocks, self._telemetry.place_state
-        )
-        self._telemetry.follow(self.health.routes.values, self.health.places.values)
-        for route in settings.routes:
-            for finding in lint(route.filter.text):
-                self._telemetry.filter_finding(route.name, finding)
-        self._outcomes = Outcomes()
-        self._rates = Rates(_now)
-        listeners = [listen] if listen else []
-        observe = tell_all(
-            self._telemetry, self.health, self._outcomes, self._rates, *listeners
-        )
-        self._observe = observe
-        container = settings.dead_letters
-        dead_letters = BlobDeadLetters(self._blobs(container))
         self._sinks = self._build_sinks()
-        probing = Sender(self._sinks, _but_deliveries(observe), NO_PATIENCE)
-        resender = Resender(probing, dead_letters, _now)
-        redrive = Redrive(resender, dead_letters, observe)
-        patient = Sender(self._sinks, _but_deliveries(observe))
-        self.by_hand = ByHand(
-            settings.routes, Resender(patient, dead_letters, _now), dead_letters, observe
-        )
-        sender = Sender(self._sinks, observe)
-        self._dead_letters = dead_letters
-        self._survey = Survey(settings.routes, dead_letters, observe, knocks)
-        self._twins: list[TwinsDeadLetters] = []
-        self._delivery = Delivery(
-            settings.routes, sender, dead_letters, redrive, observe, _now, settings.budget
-        )
+        self._readying: asyncio.Task[None] | None = None
+        if settings.telemetry.exporters:
+            self._path  # noqa: B018 - what is wrong with its settings stops the start
         if settings.api or settings.twins or settings.service_tags:
-            self.surface  # noqa: B018 - what is wrong with its settings stops the start
-        self._webhook = self._build_webhook(observe)
+            self.surface  # noqa: B018 - so does what is wrong with these
+        self._webhook = self._build_webhook()
 
-    # What people call is imported where the settings open it: an app that only forwards events
-    # starts in half the time without.
+    # What is called later is imported later: an app that only forwards events starts in half
+    # the time, and links are opened meanwhile.
+
+    @cached_property
+    def _path(self) -> EventPath:
+        from relay.event_path import EventPath
+
+        return EventPath(
+            self.settings, self._sinks, self._identity, self._knocks(), self._listen
+        )
+
+    async def _loaded(self) -> EventPath:
+        """Return the event path, imported in a thread, so that the event loop goes on."""
+        if "_path" not in vars(self):
+            await asyncio.to_thread(import_module, "relay.event_path")
+        return self._path
+
+    @property
+    def health(self) -> Health:
+        """How each route fares."""
+        return self._path.health
+
+    @property
+    def by_hand(self) -> ByHand:
+        """What an operator may do with dead letters."""
+        return self._path.by_hand
 
     @cached_property
     def surface(self) -> Surface:
         """What may be called besides its triggers."""
         from relay.operations.surface import Surface
 
-        return Surface(self.settings, self._identity, self._observe, self._parts())
+        return Surface(self.settings, self._identity, self._path.observe, self._parts())
 
     def _parts(self) -> Parts:
         """Return what operators are shown and may do over HTTP."""
@@ -131,7 +111,7 @@ class Relay:
             self.settings.routes,
             self.by_hand,
             self.report,
-            self._dead_letters.shelves,
+            self._path.dead_letters.shelves,
             self._examine,
             _page,
         )
@@ -144,6 +124,8 @@ class Relay:
 
     def _knocks(self) -> dict[str, Knock]:
         """Return how to try each ingress that the host reads for this relay."""
+        from relay.needs import Act, needs_of
+
         return {
             need.subject: partial(self._knock, need)
             for need in needs_of(self.settings)
@@ -155,35 +137,65 @@ class Relay:
 
         await knock(need, self._identity(need.identity), self.settings.ca_file)
 
-    def _build_webhook(self, observe: Observer) -> Webhook | None:
+    def _build_webhook(self) -> Webhook | None:
         http = self.settings.ways_in.http
         if http is None:
             return None
+        from relay.event_path import now
         from relay.operations.access import Authenticator
         from relay.operations.webhook import Webhook
 
         authenticator = Authenticator(http.access, ca_file=self.settings.ca_file)
         source = self.settings.event_grid_source
-        gate = self.surface.gate
-        return Webhook(http, source, authenticator.caller, self._settle, observe, _now, gate)
+        path, gate = self._path, self.surface.gate
+        return Webhook(http, source, authenticator.caller, path.settle, path.observe, now, gate)
 
-    def _build_sinks(self) -> dict[str, Sink]:
+    def get_ready(self) -> None:
+        """Begin to open what the first event will need, if an event loop runs already.
+
+        A host takes its time from when it has loaded an app until it hands over an event, and
+        an event that comes meanwhile waits for what is being opened. Nothing that fails here
+        is told: the first event meets the same, and tells it as ever. Whoever calls this is
+        not kept waiting. Without a loop, the first event opens what it needs.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._readying is None:
+            self._readying = loop.create_task(self._open_ahead())
+
+    async def _open_ahead(self) -> None:
+        """Open a link to each destination to which some route may send."""
+        wanted = {self._sinks[r.name] for r in self.settings.routes if r.filter.text != "false"}
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def opened(sink: InTurn) -> None:
+            async with places:
+                await sink.open_ahead()
+
+        jobs = [*(opened(sink) for sink in wanted), self._load()]
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    async def _load(self) -> None:
+        await self._loaded()
+        from relay.dead_letters import blobs
+
+        await blobs.load()
+
+    def _build_sinks(self) -> dict[str, InTurn]:
         """Make a sink for each route; routes that send alike to one destination share it."""
-        built: dict[tuple[Destination, bool], Sink] = {}
+        built: dict[tuple[Destination, bool], InTurn] = {}
         for route in self.settings.routes:
             alike = route.destination, route.ordered
             built[alike] = built.get(alike) or self._sink(route)
         return {r.name: built[r.destination, r.ordered] for r in self.settings.routes}
 
-    def _sink(self, route: Route) -> Sink:
+    def _sink(self, route: Route) -> InTurn:
         connection = self.settings.connections[route.destination.connection]
         identity = self._identity(connection.identity)
         ca_file, shortcuts = self.settings.ca_file, self.settings.shortcuts
         return InTurn(sinks.build(route, connection, identity, ca_file, shortcuts=shortcuts))
-
-    def _blobs(self, container: Container) -> Blobs:
-        identity = self._identity(container.identity)
-        return Blobs(container, identity, self.settings.ca_file, self._observe)
 
     def _identity(self, which: ManagedIdentity) -> Identity:
         return self._identities.setdefault(which, Identity(which.client_id, which.resource_id))
@@ -200,7 +212,7 @@ class Relay:
         Raises:
             UnsettledError: the host must deliver the batch again.
         """
-        await self._settle_messages(ingress.from_event_hub(events), trace)
+        await (await self._loaded()).from_event_hub(events, trace)
 
     async def from_service_bus(
         self, messages: Sequence[func.ServiceBusMessage], trace: str = ""
@@ -211,11 +223,7 @@ class Relay:
             UnsettledError: the host must abandon the messages, so that they come again.
             LookupError: the settings name no entity.
         """
-        bus = self.settings.ways_in.service_bus
-        if bus is None:
-            raise LookupError("neither INGRESS_QUEUE nor INGRESS_TOPIC is set")
-        entity = ingress.Entity(bus.name, bus.session)
-        await self._settle_messages(ingress.from_service_bus(messages, entity), trace)
+        await (await self._loaded()).from_service_bus(messages, trace)
 
     async def from_event_grid(self, event: str, trace: str = "") -> None:
         """Settle an event of the Event Grid trigger.
@@ -223,7 +231,7 @@ class Relay:
         Raises:
             UnsettledError: the host must answer Event Grid that it failed.
         """
-        await self._settle_messages([ingress.from_event_grid(event, _now())], trace)
+        await (await self._loaded()).from_event_grid(event, trace)
 
     async def from_http(self, request: Request) -> Answer:
         """Answer a request to the webhook.
@@ -247,28 +255,11 @@ class Relay:
         Raises:
             UnsettledError: something is neither; hand all of it over again.
         """
-        source = self.settings.event_grid_source
-        return await self._settle(ingress.from_caller(events, _now(), source))
-
-    async def _settle_messages(self, messages: Iterable[ingress.Message], trace: str) -> None:
-        source = self.settings.event_grid_source
-        async with self._telemetry.batch("settle", trace):
-            await self._delivery.settle(
-                [arrival for message in messages for arrival in ingress.read(message, source)]
-            )
-
-    async def _settle(self, arrivals: Sequence[Arrival]) -> list[Result]:
-        with self._outcomes.of(arrivals) as results:
-            async with self._telemetry.batch("settle"):
-                await self._delivery.settle(arrivals)
-            return results()
+        return await (await self._loaded()).from_caller(events)
 
     def twins_redrive(self, container: Container, prefix: str) -> TwinsRedrive:
         """Return what brings dead letters of Azure Digital Twins itself to the routes."""
-        source = self.settings.event_grid_source
-        letters = TwinsDeadLetters(self._blobs(container), container.name, prefix, source)
-        self._twins.append(letters)
-        return TwinsRedrive(self.settings.routes, self._delivery, letters)
+        return self._path.twins_redrive(container, prefix)
 
     async def redrive(self, trace: str = "") -> None:
         """Redrive every dead letter that waits for its destination.
@@ -276,11 +267,7 @@ class Relay:
         Raises:
             UnsettledError: Blob storage did not answer.
         """
-        async with self._telemetry.batch("redrive", trace):
-            try:
-                await self._delivery.redrive()
-            finally:
-                await self._survey.look()
+        await (await self._loaded()).redrive(trace)
 
     async def watch_service_tags(self) -> None:
         """Look whether addresses changed, and hand over at once what is to be told of it.
@@ -293,7 +280,7 @@ class Relay:
             await self.surface.watch_service_tags()
         finally:
             # Once a week: an instance may be gone before anything else hands over.
-            await self._pipeline.flush(is_urgent=True)
+            await self._path.pipeline.flush(is_urgent=True)
 
     def report(self) -> dict[str, Any]:
         """Say how each route fares, as the page and machines read it.
@@ -301,32 +288,38 @@ class Relay:
         What waits in Blob is counted anew in the background, for whoever asks again, and each
         ingress is tried.
         """
+        from relay.event_path import now
         from relay.operations.route_report import report
 
-        self._survey.look_soon()
+        path = self._path
+        path.survey.look_soon()
         servers = {name: each.namespace for name, each in self.settings.connections.items()}
         return report(
             self.settings.routes,
-            self.health.routes,
+            path.health.routes,
             servers,
-            self._rates.per_minute,
-            _now(),
+            path.rates.per_minute,
+            now(),
             self.settings.telemetry.instance,
-            self.health.places.values(),
+            path.health.places.values(),
         )
 
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._survey.close()
-        await self._delivery.close()
+        if self._readying is not None:
+            self._readying.cancel()
+            await asyncio.wait([self._readying])
+        path = vars(self).get("_path")
+        if path is not None:
+            await path.stop()
         for sink in set(self._sinks.values()):
             await sink.close()
-        await self._dead_letters.close()
-        for letters in self._twins:
-            await letters.close()
+        if path is not None:
+            await path.close()
         if "surface" in vars(self):
             await self.surface.close()
-        await self._pipeline.close()
+        if path is not None:
+            await path.pipeline.close()
         for identity in self._identities.values():
             await identity.close()
 
@@ -389,12 +382,3 @@ def _page() -> Answer:
 
     body, headers = page()
     return Answer(200, headers, body)
-
-
-def _but_deliveries(observe: Observer) -> Observer:
-    """Leave out deliveries: a redrive tells of its own as `Redriven`, and none counts twice."""
-    return lambda fact: None if isinstance(fact, Delivered) else observe(fact)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import traceback
 from typing import Final
@@ -43,3 +44,16 @@ def tells_a_secret(error: BaseException) -> bool:
     """Whether an error's traceback, or that of a cause, would show a token or a key."""
     told = described(error)
     return redacted(told) != told
+
+
+class RedactedRecord(logging.LogRecord):
+    """A log record of anybody's in this process, without tokens and keys.
+
+    `logging.setLogRecordFactory` takes it; the SDKs log what services answer.
+    """
+
+    def getMessage(self) -> str:  # noqa: N802 - its name is logging's
+        """Return what is logged."""
+        if self.exc_info and not self.exc_text and isinstance(self.exc_info[1], Exception):
+            self.exc_text = redacted(described(self.exc_info[1]))
+        return redacted(super().getMessage())

@@ -29,8 +29,11 @@ class Sink(Protocol):
     methods but `stream` raise `DeliveryError` and nothing else; none retries by itself.
     """
 
-    async def open(self) -> None:
-        """Make ready to send, without sending; cheap when it is ready."""
+    async def open(self, count: float = math.inf) -> None:
+        """Make ready to send so many events, without sending; cheap when it is ready.
+
+        A few may have to wait for less than many.
+        """
 
     def stream(self, event: Event) -> str:
         """Return the stream that the event belongs on; the same for the same key."""
@@ -139,7 +142,7 @@ class Sender:
         opening = _Attempts(self._patience, until)
         clock = asyncio.get_running_loop().time
         began = clock()
-        while (error := await self._outcome(sink.open(), until)) is not None:
+        while (error := await self._outcome(sink.open(len(arrivals)), until)) is not None:
             self._observe(Failed(route, error, arrivals, clock() - began))
             if not await opening.again(error):
                 return [Failure(arrival, error, opening.made) for arrival in arrivals]

@@ -46,6 +46,7 @@ def blueprint(relay: Relay) -> func.Blueprint:
     if relay.settings.service_tags is not None and relay.settings.service_tags.subscription:
         _service_tags(functions, relay)
     _redrive(functions, relay)
+    relay.get_ready()
     return functions
 
 

@@ -9,6 +9,7 @@ the busier a stream is, the less an event costs.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -40,13 +41,21 @@ class InTurn:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._streams: WeakValueDictionary[str, _Stream] = WeakValueDictionary()
+        self._is_used = False
         self._failed = 0
         self._error: DeliveryError | None = None
 
-    async def open(self) -> None:
-        """Make ready to send."""
+    async def open(self, count: float = math.inf) -> None:
+        """Make ready to send so many events."""
         async with self._turn(self._stream(_OPENING)):
-            await self._sink.open()
+            self._is_used = True
+            await self._sink.open(count)
+
+    async def open_ahead(self) -> None:
+        """Open a link before anything is to be sent; whoever comes meanwhile waits for it."""
+        async with self._turn(self._stream(_OPENING)):
+            if not self._is_used:
+                await self._sink.probe()
 
     def stream(self, event: Event) -> str:
         """Return the stream that the event belongs on."""

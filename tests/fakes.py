@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -81,7 +82,7 @@ class MemorySink:
         """Everything accepted, stream after stream."""
         return [event for stream in self.accepted.values() for event in stream]
 
-    async def open(self) -> None:
+    async def open(self, count: float = math.inf) -> None:  # noqa: ARG002 - all wait alike
         await asyncio.sleep(self.latency())
         _raise(self.faults(), accepted=0)
 

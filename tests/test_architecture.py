@@ -20,6 +20,7 @@ DEPLOYED = [*RELAY, ROOT / "function_app.py"]
 IMPURE = (
     "__main__",
     "app",
+    "event_path",
     "triggers",
     "host_times",
     "http_streams",

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -18,8 +19,6 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import BlobPrefix, ContainerClient, LinearRetry
 
 from relay.dead_letters.letters import Listed
 from relay.failures import DeliveryError
@@ -39,13 +38,13 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from azure.storage.blob.aio import BlobLeaseClient
+    from azure.storage.blob import ContentSettings
+    from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
     from relay.identity import Identity
     from relay.observer import Observer
     from relay.settings import Container
 
-_CONTENT: Final = ContentSettings(content_type=BATCH_TYPE)
 _CONNECT: Final = 5
 _READ: Final = 10
 """Seconds for one attempt."""
@@ -99,26 +98,28 @@ class Blobs:
     async def write(self, name: str, text: str, marks: Mapping[str, str]) -> None:
         """Make a blob durable, with its marks; an older one of that name is overwritten."""
         async with self._call():
-            await self._open().upload_blob(
+            await (await self._open()).upload_blob(
                 name,
                 text,
                 overwrite=True,
-                content_settings=_CONTENT,
+                content_settings=_content(),
                 encryption_scope=self._container.encryption_scope or None,
                 metadata=dict(marks),
             )
 
     async def prefixes(self, start: str, delimiter: str) -> list[str]:
         """Return what names that begin so have up to the next delimiter, each once."""
-        walk = self._open().walk_blobs(start, delimiter=delimiter, results_per_page=_PAGE)
+        container = await self._open()
+        walk = container.walk_blobs(start, delimiter=delimiter, results_per_page=_PAGE)
         pages, found = walk.by_page(), []
         while (page := await self._page(pages)) is not None:
-            found += [item.name for item in page if isinstance(item, BlobPrefix)]
+            found += [item.name for item in page if hasattr(item, "prefix")]
         return found
 
     async def listed(self, start: str) -> AsyncIterator[Listed]:
         """Yield the blobs whose names begin so, in the names' order."""
-        listing = self._open().list_blobs(
+        container = await self._open()
+        listing = container.list_blobs(
             name_starts_with=start, include=["metadata"], results_per_page=_PAGE
         )
         pages = listing.by_page()
@@ -139,7 +140,7 @@ class Blobs:
     async def _read(self, name: str) -> Stored | None:
         async with self._call():
             try:
-                blob = await self._open().download_blob(name)
+                blob = await (await self._open()).download_blob(name)
                 return Stored(name, blob.properties.etag, await blob.readall())
             except ResourceNotFoundError:
                 return None  # removed by somebody else between the listing and now
@@ -157,7 +158,7 @@ class Blobs:
             await self._release(mine, list(mine))
 
     async def _claim(self, name: str, version: str, mine: list[str]) -> bool:
-        blob = self._open().get_blob_client(name)
+        blob = (await self._open()).get_blob_client(name)
         async with self._call():
             try:
                 lease = await blob.acquire_lease(
@@ -189,11 +190,11 @@ class Blobs:
             return False
         async with self._call():
             try:
-                await self._open().upload_blob(
+                await (await self._open()).upload_blob(
                     name,
                     text,
                     overwrite=True,
-                    content_settings=_CONTENT,
+                    content_settings=_content(),
                     metadata=dict(marks),
                     encryption_scope=self._container.encryption_scope or None,
                     lease=lease,
@@ -211,7 +212,7 @@ class Blobs:
             return False
         async with self._call():
             try:
-                await self._open().delete_blob(
+                await (await self._open()).delete_blob(
                     name,
                     lease=lease,
                     etag=version,
@@ -228,7 +229,11 @@ class Blobs:
             await self._client.close()
             self._client = None
 
-    def _open(self) -> ContainerClient:
+    async def _open(self) -> ContainerClient:
+        if self._client is None:
+            await load()
+            from azure.storage.blob.aio import ContainerClient, LinearRetry
+
         if self._client is None:
             self._client = ContainerClient(
                 self._container.service_uri,
@@ -260,6 +265,17 @@ class Blobs:
             failure = DeliveryError(reason, detail, refusal=refusal)
             self._observe(BlobFailed(failure))
             raise failure from error
+
+
+async def load() -> None:
+    """Import the SDK, in a thread: that takes a tenth of a second, and links open meanwhile."""
+    await asyncio.to_thread(import_module, "azure.storage.blob.aio")
+
+
+def _content() -> ContentSettings:
+    from azure.storage.blob import ContentSettings
+
+    return ContentSettings(content_type=BATCH_TYPE)
 
 
 def _trusting(ca_file: str | None) -> dict[str, Any]:

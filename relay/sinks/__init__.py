@@ -37,9 +37,12 @@ def build(
     """
     if route.destination.kind is Kind.EVENT_HUB:
         from relay.sinks import event_hub
+        from relay.sinks.producer import Producer
 
-        into_hub = event_hub.fill_directly if shortcuts and event_hub.is_known() else None
-        return event_hub.EventHubSink(route, connection, identity, ca_file, into_hub)
+        make = event_hub.EventHubSink
+        if not (shortcuts and event_hub.is_known()):
+            return make(route, connection, identity, ca_file)
+        return make(route, connection, identity, ca_file, event_hub.fill_directly, Producer)
     from relay.sinks import service_bus
 
     into_bus = service_bus.fill_directly if shortcuts and service_bus.is_known() else None

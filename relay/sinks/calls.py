@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 CALL_SECONDS: Final = 10.0
 """For one call, which else may wait for ever; a service that works answers within one."""
@@ -18,19 +20,35 @@ class Closable(Protocol):
 
 
 class Aside:
-    """Closes clients that nobody waits for any more."""
+    """Does in the background what nobody has to wait for, and whose end is of no interest."""
 
     def __init__(self) -> None:
-        self._closing: set[asyncio.Task[None]] = set()
+        self._doing: set[asyncio.Task[None]] = set()
+
+    def begin(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin something; what it raises is only for whoever awaits it all the same."""
+        task = asyncio.create_task(job)
+        self._doing.add(task)
+        task.add_done_callback(self._end)
+        return task
 
     def close(self, client: Closable) -> None:
-        """Close a client in the background; how that ends is of no interest."""
-        closing = asyncio.create_task(_close(client))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        """Close a client that nobody uses any more."""
+        self.begin(_close(client))
+
+    async def stop(self) -> None:
+        """Let go of all of it."""
+        doing = list(self._doing)
+        for task in doing:
+            task.cancel()
+        await asyncio.gather(*doing, return_exceptions=True)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._doing.discard(task)
+        if not task.cancelled():
+            task.exception()
 
 
 async def _close(client: Closable) -> None:
-    with suppress(Exception):
-        async with asyncio.timeout(CALL_SECONDS):
-            await client.close()
+    async with asyncio.timeout(CALL_SECONDS):
+        await client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ from relay.sinks.direct import fill_with, is_alike
 from relay.sinks.encoding import encoded, placed_by
 from relay.sinks.errors import translated
 from relay.sinks.key_hash import partition
+from relay.sinks.producer import Producer, links_are_known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -45,14 +47,19 @@ _MAY_NOT_READ: Final = frozenset({Reason.FORBIDDEN, Reason.UNAUTHENTICATED})
 _BY_KEY: Final = "key:"
 _ASK_AGAIN: Final = 300.0
 """Seconds after which a hub's partitions are asked for again: some may have been added."""
+_FEW: Final = 8
+"""Events that go by their keys, one send each, while links to their partitions are opened."""
 
 
 class EventHubSink:
     """Sends to one hub.
 
     A stream is a partition's id. Where the hub's partitions may not be read, it is a key, and
-    the service places each key's batch; where the route wants no order, there is one stream
-    and the service spreads its batches.
+    the service places each key's batch, where the same partition is; where the route wants no
+    order, there is one stream and the service spreads its batches. A few events go by key too
+    as long as the way by partitions isn't open: they need no link but the one that is opened
+    first in any case, while that way takes as long again
+    ([why](../../docs/decisions/0021-links-ahead-of-events.md)).
 
     Args:
         route: whose destination it is.
@@ -60,6 +67,7 @@ class EventHubSink:
         identity: who sends.
         ca_file: a CA to trust instead of the public ones.
         fill_batch: fills a batch; by default as the SDK does it.
+        producer: makes the SDK's client; a `Producer` opens links ahead.
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class EventHubSink:
         identity: Identity,
         ca_file: str | None,
         fill_batch: Fill | None = None,
+        producer: type[EventHubProducerClient] = EventHubProducerClient,
     ) -> None:
         self._hub = route.destination.entity
         self._ordered = route.ordered
@@ -76,48 +85,105 @@ class EventHubSink:
         self._identity = identity
         self._ca_file = ca_file
         self._fill_batch = fill_batch or fill_publicly
+        self._make_producer = producer
         self._client: EventHubProducerClient | None = None
         self._aside = Aside()
         self._partitions: tuple[str, ...] = ()
         self._ask_again = 0.0
+        self._asking: asyncio.Task[None] | None = None
+        self._linked: set[str] = set()  # partitions that events go to directly
+        self._linking: set[str] = set()
         self._has_sent = False
         self._resource = resource_of(route.destination, connection)
 
-    async def open(self) -> None:
-        """Get a token, and from time to time learn the hub's partitions."""
+    async def open(self, count: float = math.inf) -> None:
+        """Get a token, and from time to time learn the hub's partitions.
+
+        Only many events wait for these, and then go by partition from the first.
+        """
         with translated(self._resource, self._identity):
             await self._identity.check(self._resource.audience)
-            now = asyncio.get_running_loop().time()
-            if self._ordered and now >= self._ask_again:
-                self._ask_again = now + _ASK_AGAIN
-                self._partitions = await self._read_partitions()
+            asking = self._ask() if self._ordered else None
+            if count > _FEW and not self._partitions and asking is not None:
+                await asyncio.shield(asking)
+        if count > _FEW:
+            self._linked.update(self._partitions)
 
     async def probe(self) -> None:
         """Learn the hub's partitions anew, and open a new link to it."""
         self._renew()
         self._partitions, self._ask_again = (), 0.0
-        await self.open()
         with translated(self._resource, self._identity):
+            await self._identity.check(self._resource.audience)
+            asking = self._ask() if self._ordered else None
             async with self._call() as producer:
                 await producer.create_batch()
+            if asking is not None:
+                await asyncio.shield(asking)
+
+    def _ask(self) -> asyncio.Task[None] | None:
+        """Ask for the hub's partitions in the background, unless that was done of late."""
+        now = asyncio.get_running_loop().time()
+        if self._asking is None and now >= self._ask_again:
+            self._asking = self._aside.begin(self._learn())
+        return self._asking
+
+    async def _learn(self) -> None:
+        try:
+            self._partitions = await self._read_partitions()
+            self._ask_again = asyncio.get_running_loop().time() + _ASK_AGAIN
+        finally:
+            if self._asking is asyncio.current_task():
+                self._asking = None
+        if not isinstance(self._client, Producer):
+            self._linked.update(self._partitions)  # their links are opened by the first send
 
     async def _read_partitions(self) -> tuple[str, ...]:
+        producer = self._producer()
         try:
-            async with self._call() as producer:
-                return tuple(await producer.get_partition_ids())
+            async with asyncio.timeout(CALL_SECONDS):  # over a connection that nobody else uses
+                found = tuple(await producer.get_partition_ids())
         except EventHubError as error:
             if self._partitions or reason_of(error) in _MAY_NOT_READ:
                 return self._partitions  # it may still send: that is found out by sending
             raise
+        if isinstance(producer, Producer):
+            producer.know(found)
+        return found
 
     def stream(self, event: Event) -> str:
         """Return the partition of the event's key, or what stands in for it."""
         if not self._ordered:
             return ""
         chosen = key(event)
-        if not self._partitions:
+        place = self._partition(chosen)
+        if place is None or place not in self._linked:
             return _BY_KEY + chosen
+        return place
+
+    def _partition(self, chosen: str) -> str | None:
+        """Return the partition of a key, if the hub's are known."""
+        if not self._partitions:
+            return None
         return self._partitions[partition(chosen, len(self._partitions))]
+
+    def _link(self, chosen: str) -> None:
+        """Open in the background the link that the next events of a key take."""
+        place = self._partition(chosen)
+        if place is not None and place not in self._linked | self._linking:
+            self._linking.add(place)
+            self._aside.begin(self._open_link(place))
+
+    async def _open_link(self, place: str) -> None:
+        producer = self._producer()
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                if isinstance(producer, Producer):
+                    await producer.link(place)
+            if self._client is producer:
+                self._linked.add(place)
+        finally:
+            self._linking.discard(place)
 
     async def send(self, stream: str, events: Sequence[Event]) -> None:
         """Send events of one stream in as few batches as the link allows."""
@@ -132,6 +198,8 @@ class EventHubSink:
                 await self._send_batch(stream, batch)
             accepted += count
             self._has_sent = True
+        if stream.startswith(_BY_KEY):
+            self._link(_key_of(stream))
 
     async def _send_batch(self, stream: str, batch: EventDataBatch) -> None:
         """Send a batch; doubt a refusal over a link that had sent before.
@@ -155,6 +223,8 @@ class EventHubSink:
         if self._client is not None:
             self._aside.close(self._client)
         self._client, self._has_sent = None, False
+        self._asking = None
+        self._linked.clear()
 
     @asynccontextmanager
     async def _call(self) -> AsyncIterator[EventHubProducerClient]:
@@ -170,14 +240,16 @@ class EventHubSink:
 
     async def close(self) -> None:
         """Let go of connections; a later `open` makes new ones."""
+        await self._aside.stop()
         client, self._client, self._partitions = self._client, None, ()
         self._ask_again = 0.0
+        self._linked.clear()
         if client is not None:
             await client.close()
 
     def _producer(self) -> EventHubProducerClient:
         if self._client is None:
-            self._client = EventHubProducerClient(
+            self._client = self._make_producer(
                 self._connection.namespace,
                 self._hub,
                 self._identity,
@@ -187,6 +259,8 @@ class EventHubSink:
                 retry_total=0,
                 retry_backoff_factor=0,
             )
+            if isinstance(self._client, Producer) and self._partitions:
+                self._client.know(self._partitions)
         return self._client
 
 
@@ -223,8 +297,10 @@ def fill_directly(batch: EventDataBatch, key: str, events: Sequence[Event]) -> i
 
 @cache
 def is_known() -> bool:
-    """Whether the SDK is one whose batches may be filled directly."""
-    return VERSION.startswith(_KNOWN) and all(
+    """Whether the SDK is one whose batches may be filled, and links opened, directly."""
+    if not (VERSION.startswith(_KNOWN) and links_are_known()):
+        return False
+    return all(
         is_alike(
             "azure.eventhub",
             partial(EventDataBatch, partition_key=key or None),

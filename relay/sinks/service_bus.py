@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from enum import IntEnum
 from functools import cache
@@ -97,7 +98,7 @@ class ServiceBusSink:
         self._aside = Aside()
         self._resource = resource_of(destination, connection)
 
-    async def open(self) -> None:
+    async def open(self, count: float = math.inf) -> None:  # noqa: ARG002 - one link for all
         """Get a token; the link is made by the first send."""
         with translated(self._resource, self._identity):
             await self._identity.check(self._resource.audience)

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from relay.telemetry.listening import Telemetry
 from relay.telemetry.pipeline import Pipeline, build
-from relay.telemetry.records import RedactedRecord
 
-__all__ = ["Pipeline", "RedactedRecord", "Telemetry", "build"]
+__all__ = ["Pipeline", "Telemetry", "build"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 
-from relay.redaction import described, redacted
+from relay.redaction import redacted
 from relay.telemetry.names import CUSTOM_EVENT, Log
 
 if TYPE_CHECKING:
@@ -26,19 +26,6 @@ _SEVERITIES: Final = {
     logging.ERROR: SeverityNumber.ERROR,
 }
 _CUSTOM_EVENTS: Final = frozenset({Log.ROUTE_STATE, Log.PLACE_STATE})
-
-
-class RedactedRecord(logging.LogRecord):
-    """A log record of anybody's in this process, without tokens and keys.
-
-    `logging.setLogRecordFactory` takes it; the SDKs log what services answer.
-    """
-
-    def getMessage(self) -> str:  # noqa: N802 - its name is logging's
-        """Return what is logged."""
-        if self.exc_info and not self.exc_text and isinstance(self.exc_info[1], Exception):
-            self.exc_text = redacted(described(self.exc_info[1]))
-        return redacted(super().getMessage())
 
 
 class Records:

@@ -11,6 +11,8 @@ from bench import cold_start, sampling
 SITE = "/venv/lib/python3.13/site-packages"
 TOKEN = f"{SITE}/azure/identity/aio/_credentials/managed_identity.py:get_token"
 LINK = f"{SITE}/azure/eventhub/aio/_producer_async.py:_open"
+FIRST_LINK = f"{SITE}/azure/eventhub/aio/_producer_client_async.py:create_batch"
+IMPORT = "/app/relay/dead_letters/blobs.py:load"
 SEND = f"{SITE}/azure/eventhub/aio/_producer_async.py:send"
 MANAGEMENT = f"{SITE}/azure/eventhub/aio/_producer_client_async.py:get_partition_ids"
 LOOK = f"{SITE}/azure/storage/blob/aio/_list_blobs_helper.py:get_next"
@@ -21,6 +23,8 @@ LOOK = f"{SITE}/azure/storage/blob/aio/_list_blobs_helper.py:get_next"
     [
         ([sampling.WORKS], cold_start.WORK),
         ([TOKEN, LINK], cold_start.TOKENS),
+        ([FIRST_LINK, LOOK, MANAGEMENT], cold_start.FIRST_LINK),
+        ([IMPORT, LOOK], cold_start.IMPORTS),
         ([LINK, SEND], cold_start.LINKS),
         ([SEND], cold_start.ANSWERS),
         ([LINK, MANAGEMENT], cold_start.PARTITIONS),

@@ -18,6 +18,7 @@ START = {
     "seconds": 1.5,
     "steps_seconds": {"start": 1.0, "first": 0.5},
     "steps_cpu_seconds": {"start": 0.9, "first": 0.1},
+    "first_after_pause_seconds": 0.1,
     "peak_memory_mib": 80.0,
     "imports_seconds": {"aiohttp": 0.2, "in all": 0.9},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -349,3 +350,63 @@ async def test_amqp_travels_over_web_sockets_too(
         pytest.skip(
             "port 443, the only one the SDKs know for it, is privileged on this machine"
         )
+
+
+@pytest.mark.parametrize("shortcuts", [True, False])
+async def test_a_few_events_wait_for_no_partitions_and_stay_where_their_keys_belong(
+    azure: LocalAzure, shortcuts: bool
+) -> None:
+    """First by their keys, later by partition: a twin's events are on one, and in order."""
+    prefix = f"few-{shortcuts}-"
+    twins = [f"fan-{number}" for number in range(6)]
+    streams: list[str] = []
+    sent: dict[str, list[str]] = {twin: [] for twin in twins}
+
+    async def send(sink: Sink, twin: str, count: int) -> None:
+        ids = [f"{prefix}{twin}-{len(sent[twin]) + number}" for number in range(count)]
+        events = [an_event(id=one, subject=twin) for one in ids]
+        await sink.open(count)
+        streams.append(sink.stream(events[0]))
+        await sink.send(streams[-1], events)
+        sent[twin] += ids
+
+    async with real("analytics", HUB, shortcuts=shortcuts)(azure) as bench:
+        async with asyncio.timeout(20):
+            while (
+                not all(stream.isdecimal() for stream in streams[-len(twins) :]) or not streams
+            ):
+                for twin in twins:
+                    await send(bench.sink, twin, 1)
+        for twin in twins:
+            await send(bench.sink, twin, 20)
+        arrived = await bench.accepted(prefix)
+
+    assert not streams[0].isdecimal()
+    for twin in twins:
+        its = [(stream, one) for stream, one in arrived if f"{twin}-" in one]
+        assert sent[twin] == [one for _, one in its]
+        assert 1 == len({stream for stream, _ in its})
+
+
+async def test_a_few_events_are_told_of_a_refusal_as_many_are(azure: LocalAzure) -> None:
+    async with real("analytics", HUB)(azure) as bench:
+        bench.forbid()
+        try:
+            await bench.sink.open(1)
+            with pytest.raises(DeliveryError) as failed:
+                await bench.sink.send(bench.sink.stream(an_event()), [an_event()])
+        finally:
+            bench.allow()
+
+    assert Reason.FORBIDDEN is failed.value.reason
+    assert failed.value.refusal is not None
+
+
+async def test_links_opened_ahead_are_those_that_events_take(azure: LocalAzure) -> None:
+    for kind in ("hub", "queue"):
+        async with KINDS[kind](azure) as bench:
+            assert isinstance(bench.sink, InTurn)
+            await bench.sink.open_ahead()
+            await deliver(bench.sink, f"ahead-{kind}")
+
+            assert [f"ahead-{kind}"] == [one for _, one in await bench.accepted("ahead-")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -344,9 +345,9 @@ class Counting(MemorySink):
 
     opened: int = 0
 
-    async def open(self) -> None:
+    async def open(self, count: float = math.inf) -> None:
         self.opened += 1
-        await super().open()
+        await super().open(count)
 
 
 @in_virtual_time

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from relay.app import answered
 from relay.causes import TEXTS
 from relay.failures import DeliveryError, Reason
-from relay.redaction import redacted, tells_a_secret
-from relay.telemetry import RedactedRecord
+from relay.redaction import RedactedRecord, redacted, tells_a_secret
 from tests.relay.test_secrets import KEY, SAS, SECRETS
 
 TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL2V2ZW50aHVicyJ9.c2lnbmF0dXJl"

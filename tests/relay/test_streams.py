@@ -9,6 +9,7 @@ certification tests of what is redelivered after a failure and a restart.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -53,8 +54,8 @@ class FickleSink:
     def stream(self, event: Event) -> str:
         return self.sink.stream(event)
 
-    async def open(self) -> None:
-        await self.sink.open()
+    async def open(self, count: float = math.inf) -> None:
+        await self.sink.open(count)
 
     async def probe(self) -> None:
         await self.sink.probe()
