@@ -93,7 +93,7 @@ class EventHubSink:
         self._asking: asyncio.Task[None] | None = None
         self._linked: set[str] = set()  # partitions that events go to directly
         self._linking: set[str] = set()
-        self._has_sent = False
+        self._was_let_in = False
         self._resource = resource_of(route.destination, connection)
 
     async def open(self, count: float = math.inf) -> None:
@@ -118,6 +118,7 @@ class EventHubSink:
             asking = self._ask() if self._ordered else None
             async with self._call() as producer:
                 await producer.create_batch()
+            self._was_let_in = True
             if asking is not None:
                 await asyncio.shield(asking)
 
@@ -197,12 +198,12 @@ class EventHubSink:
             with translated(self._resource, self._identity, accepted=accepted, suspects=count):
                 await self._send_batch(stream, batch)
             accepted += count
-            self._has_sent = True
+            self._was_let_in = True
         if stream.startswith(_BY_KEY):
             self._link(_key_of(stream))
 
     async def _send_batch(self, stream: str, batch: EventDataBatch) -> None:
-        """Send a batch; doubt a refusal over a link that had sent before.
+        """Send a batch; doubt a refusal by a hub that had let the client in before.
 
         When a link was closed, the SDK asks the hub's management node before it opens another
         and raises *its* error: where only Listen may read that node, a closed link looks like
@@ -212,7 +213,7 @@ class EventHubSink:
             async with self._call() as producer:
                 await producer.send_batch(batch)
         except EventHubError as error:
-            if not self._has_sent or reason_of(error) is not Reason.FORBIDDEN:
+            if not self._was_let_in or reason_of(error) is not Reason.FORBIDDEN:
                 raise
             self._renew()
             async with self._call() as producer:
@@ -222,7 +223,7 @@ class EventHubSink:
     def _renew(self) -> None:
         if self._client is not None:
             self._aside.close(self._client)
-        self._client, self._has_sent = None, False
+        self._client, self._was_let_in = None, False
         self._asking = None
         self._linked.clear()
 

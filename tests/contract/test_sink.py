@@ -313,15 +313,19 @@ async def test_a_partitioned_queue_gets_what_it_takes_in_order(
         assert sorted(numbers) == numbers
 
 
+@pytest.mark.parametrize("is_ahead", [True, False])
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_where_partitions_may_not_be_read_a_lost_link_is_no_missing_role(
-    tmp_path_factory: pytest.TempPathFactory, ordered: bool
+    tmp_path_factory: pytest.TempPathFactory, ordered: bool, is_ahead: bool
 ) -> None:
     """The SDK then raises what the hub's management node says, not why the link was lost."""
     async with (
         a_lab(tmp_path_factory, switches=Switches(read_needs_listen=True)) as lab,
         real("analytics", HUB, ordered=ordered)(lab) as bench,
     ):
+        if is_ahead:
+            await bench.sink.probe()
+            lab.control.detach("analytics")
         await deliver(bench.sink, "lost-0")
         for number, lose in enumerate((lab.control.detach, lab.control.cut), 1):
             lose("analytics")

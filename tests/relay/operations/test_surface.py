@@ -110,7 +110,9 @@ async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]
                 APP, settings | streams, on_log=Logs(), sources=lambda *_: MemorySource({})
             )
             await running.enter_async_context(host)
-            world.urls[model] = await host.listen()
+            world.url = world.urls[model] = await host.listen()
+            opened = await world.send(encode(an_event(id=model)).encode())
+            assert opened == 202  # and what is opened ahead is open
         yield world
 
 
