@@ -11,6 +11,7 @@ from relay.settings.ingress import read_access
 from relay.settings.values import Api, ServiceTags, TwinsInstance
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from relay.settings.reader import Reader
@@ -116,15 +117,20 @@ def read_twins(reader: Reader) -> TwinsInstance | None:
     return TwinsInstance(url, frozenset(listed))
 
 
-def read_streams(reader: Reader, route_prefix: str) -> bool:
-    """Read whether bodies pass the proxy as they come."""
+def read_streams(reader: Reader, route_prefix: Callable[[], str]) -> bool:
+    """Read whether bodies pass the proxy as they come.
+
+    Args:
+        reader: reads the settings.
+        route_prefix: says how paths begin, where that matters.
+    """
     app = reader.of_the_app
     if reader.called(STREAMS) != STREAMS and reader.optional(STREAMS):
         remedy = f"Set {STREAMS}, and give all HTTP functions of the app the same model"
         reader.note(STREAMS, "it concerns the whole app, not one of its relays", remedy)
     if not app.is_true(STREAMS):
         return False
-    if not route_prefix:
+    if not route_prefix():
         app.note(
             STREAMS,
             "host.json has an empty extensions.http.routePrefix, so that a page of the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -146,7 +147,7 @@ def read(
         api=read_api(reader),
         twins=read_twins(reader),
         service_tags=read_service_tags(reader, directory),
-        streams=read_streams(reader, read_route_prefix(environment, directory)),
+        streams=read_streams(reader, partial(read_route_prefix, environment, directory)),
     )
     reader.misspelt()
     reader.misplaced(settings)
