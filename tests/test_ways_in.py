@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import batched, islice
 from pathlib import Path
 
 import pytest
@@ -509,12 +509,10 @@ async def test_keys_that_cannot_be_had_are_our_own_trouble(azure: LocalAzure) ->
 async def test_a_worker_that_is_killed_costs_no_message_of_a_queue(azure: LocalAzure) -> None:
     events = some_events(60)
     async with relay(azure, INGRESS_QUEUE="plain") as world:
-        await send_to_bus(azure, "plain", [event.as_amqp() for event in events])
-        for _ in range(3):
-            seen, died = world.count("relay.delivered"), world.host.counts["died"]
-            await world.until(lambda seen=seen: world.count("relay.delivered") > seen)  # type: ignore[misc]
-            world.host.kill()
-            await world.until(lambda died=died: world.host.counts["died"] > died)  # type: ignore[misc]
+        for part in batched(events, 20, strict=True):
+            await killed_amid(
+                world, send_to_bus(azure, "plain", [event.as_amqp() for event in part])
+            )
         arrived = await until_all_arrived(world, events)
 
     assert_unchanged(events, arrived)
@@ -526,17 +524,22 @@ async def test_a_worker_that_is_killed_costs_no_event_that_event_grid_delivers(
     topic, events = "plant-a-cloud-events", some_events(40)
     async with relay(azure, **http(azure)) as world:
         await azure.event_grid.subscribe(topic, to_webhook(azure, world, topic))
-        sending = asyncio.create_task(publish(azure, topic, events))
-        for _ in range(2):
-            seen, died = world.count("relay.delivered"), world.host.counts["died"]
-            await world.until(lambda seen=seen: world.count("relay.delivered") > seen)  # type: ignore[misc]
-            world.host.kill()
-            await world.until(lambda died=died: world.host.counts["died"] > died)  # type: ignore[misc]
-        await sending
+        for part in batched(events, 20, strict=True):
+            await killed_amid(world, publish(azure, topic, part))
         arrived = await until_all_arrived(world, events)
         await azure.event_grid.unsubscribe(topic, "webhook")
 
     assert_the_same(events, arrived)
+
+
+async def killed_amid(world: World, sending: Coroutine[None, None, None]) -> None:
+    """Kill the worker as soon as it delivered something of what is being sent."""
+    seen, died = world.count("relay.delivered"), world.host.counts["died"]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sending)
+        await world.until(lambda: world.count("relay.delivered") > seen)
+        world.host.kill()
+        await world.until(lambda: world.host.counts["died"] > died)
 
 
 async def until_all_arrived(world: World, events: Sequence[Notification]) -> list[Received]:
