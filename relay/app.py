@@ -14,6 +14,7 @@ from relay import sinks
 from relay.identity import Identity
 from relay.redaction import RedactedRecord, redacted, tells_a_secret
 from relay.settings import read
+from relay.side_by_side import side_by_side
 from relay.turns import InTurn
 
 if TYPE_CHECKING:
@@ -168,14 +169,8 @@ class Relay:
     async def _open_ahead(self) -> None:
         """Open a link to each destination to which some route may send."""
         wanted = {self._sinks[r.name] for r in self.settings.routes if r.filter.text != "false"}
-        places = asyncio.Semaphore(_AT_ONCE)
-
-        async def opened(sink: InTurn) -> None:
-            async with places:
-                await sink.open_ahead()
-
-        jobs = [*(opened(sink) for sink in wanted), self._load()]
-        await asyncio.gather(*jobs, return_exceptions=True)
+        opening = side_by_side(InTurn.open_ahead, wanted, _AT_ONCE)
+        await asyncio.gather(opening, self._load(), return_exceptions=True)
 
     async def _load(self) -> None:
         await self._loaded()

@@ -22,6 +22,7 @@ from relay.lanes import Lane, Lanes
 from relay.matching import Matcher
 from relay.observer import DeadLettered, MalformedKept, Unrouted
 from relay.sending import Failure
+from relay.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -202,7 +203,9 @@ class Delivery:
             if stopped is not None:
                 return stopped
         circuit.close()
-        stops = await _few_at_once(self._redrive_lane(route, lane) for lane in lanes[1:])
+        stops = await side_by_side(  # each holds a parcel in memory
+            lambda lane: self._redrive_lane(route, lane), lanes[1:], _AT_ONCE
+        )
         return next((stop for stop in stops if stop is not None), None)
 
     async def _redrive_lane(self, route: Route, name: str) -> DeliveryError | None:
@@ -382,14 +385,3 @@ async def _all(jobs: Iterable[Coroutine[None, None, None]]) -> None:
     if errors:
         words = "; ".join(dict.fromkeys(str(error) or repr(error) for error in errors))
         raise UnsettledError(f"{len(errors)} of {len(results)} lots: {words}") from errors[0]
-
-
-async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
-    """Run jobs, but not all side by side: each holds a parcel in memory."""
-    places = asyncio.Semaphore(_AT_ONCE)
-
-    async def placed(job: Coroutine[None, None, Result]) -> Result:
-        async with places:
-            return await job
-
-    return await asyncio.gather(*(placed(job) for job in jobs))

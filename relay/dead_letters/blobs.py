@@ -27,16 +27,10 @@ from relay.observer import BlobFailed
 from relay.refusals import explain
 from relay.resources import resource_of_container
 from relay.sdk_errors import code_of, reason_of
+from relay.side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncIterator,
-        Coroutine,
-        Iterable,
-        Iterator,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from azure.storage.blob import ContentSettings
     from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
@@ -134,7 +128,7 @@ class Blobs:
 
     async def read(self, names: Iterable[str]) -> list[Stored]:
         """Read blobs side by side; those that are gone by now are left out."""
-        found = await _few_at_once(self._read(name) for name in names)
+        found = await side_by_side(self._read, names, _AT_ONCE)
         return [stored for stored in found if stored is not None]
 
     async def _read(self, name: str) -> Stored | None:
@@ -150,7 +144,7 @@ class Blobs:
         """Claim blobs, by name and version, with leases: so many of the first ones are ours."""
         mine: list[str] = []
         try:
-            ours = await _few_at_once(self._claim(*blob, mine) for blob in blobs)
+            ours = await side_by_side(lambda blob: self._claim(*blob, mine), blobs, _AT_ONCE)
             count = ours.index(False) if False in ours else len(ours)
             await self._release(mine, [name for name, _ in blobs[count:]])
             yield count
@@ -172,9 +166,10 @@ class Blobs:
 
     async def _release(self, mine: list[str], names: Sequence[str]) -> None:
         """Let go of those of these that are mine; what was removed needs no letting go."""
-        leases = [self._leases.pop(name, None) for name in names if name in mine]
+        held = [self._leases.pop(name, None) for name in names if name in mine]
         mine[:] = [name for name in mine if name not in names]
-        await _few_at_once(self._let_go(lease) for lease in leases if lease is not None)
+        leases = [lease for lease in held if lease is not None]
+        await side_by_side(self._let_go, leases, _AT_ONCE)
 
     async def _let_go(self, lease: BlobLeaseClient) -> None:
         with suppress(DeliveryError):  # it runs out by itself
@@ -301,18 +296,3 @@ def _still_ours(error: HttpResponseError) -> bool:
     if error.status_code == _PRECONDITION_FAILED or code_of(error) == "BlobNotFound":
         return False
     raise error
-
-
-async def _few_at_once[Result](jobs: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
-    """Run calls side by side to their end, however the others fare; then raise what failed."""
-    places = asyncio.Semaphore(_AT_ONCE)
-
-    async def placed(job: Coroutine[None, None, Result]) -> Result:
-        async with places:
-            return await job
-
-    done = await asyncio.gather(*map(placed, jobs), return_exceptions=True)
-    for result in done:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in done if not isinstance(result, BaseException)]

@@ -88,8 +88,7 @@ async def test_a_host_that_loads_the_app_has_its_links_opened_once(
     func.FunctionApp().register_functions(blueprint(relay))
     relay.get_ready()
     assert [] == made["r0"].asked  # whoever loads the app is not kept waiting
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await asyncio.gather(made["r0"].probed.wait(), made["r1"].probed.wait())
 
     assert [["probe"], ["probe"], []] == [made[name].asked for name in ("r0", "r1", "r2")]
     await relay.close()
