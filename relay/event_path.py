@@ -26,7 +26,7 @@ from relay.survey import Survey
 from relay.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import azure.functions as func
 
@@ -71,6 +71,7 @@ class EventPath:
         listen: Observer | None,
     ) -> None:
         self._settings, self._sinks, self._identity = settings, to, identity
+        self._source = settings.event_grid_source
         servers = {name: each.namespace for name, each in settings.connections.items()}
         self.pipeline = telemetry.build(settings.telemetry, settings.ca_file)
         self._telemetry = Telemetry(self.pipeline, servers, now, settings.name)
@@ -119,7 +120,8 @@ class EventPath:
 
     async def from_event_hub(self, events: Sequence[func.EventHubEvent], trace: str) -> None:
         """Settle a batch of the Event Hubs trigger."""
-        await self._settle_messages(ingress.from_event_hub(events), trace)
+        async with self._telemetry.batch("settle", trace):
+            await self._delivery.settle(ingress.from_event_hub(events, self._source))
 
     async def from_service_bus(
         self, messages: Sequence[func.ServiceBusMessage], trace: str
@@ -129,16 +131,18 @@ class EventPath:
         if bus is None:
             raise LookupError("neither INGRESS_QUEUE nor INGRESS_TOPIC is set")
         entity = ingress.Entity(bus.name, bus.session)
-        await self._settle_messages(ingress.from_service_bus(messages, entity), trace)
+        async with self._telemetry.batch("settle", trace):
+            arrivals = ingress.from_service_bus(messages, entity, self._source)
+            await self._delivery.settle(arrivals)
 
     async def from_event_grid(self, event: str, trace: str) -> None:
         """Settle an event of the Event Grid trigger."""
-        await self._settle_messages([ingress.from_event_grid(event, now())], trace)
+        async with self._telemetry.batch("settle", trace):
+            await self._delivery.settle(ingress.from_event_grid(event, now(), self._source))
 
     async def from_caller(self, events: Sequence[Event | bytes | str]) -> list[Result]:
         """Settle events that another part of the app has."""
-        source = self._settings.event_grid_source
-        return await self.settle(ingress.from_caller(events, now(), source))
+        return await self.settle(ingress.from_caller(events, now(), self._source))
 
     async def settle(self, arrivals: Sequence[Arrival]) -> list[Result]:
         """Settle what arrived, and say what became of each."""
@@ -147,20 +151,13 @@ class EventPath:
                 await self._delivery.settle(arrivals)
             return results()
 
-    async def _settle_messages(self, messages: Iterable[ingress.Message], trace: str) -> None:
-        source = self._settings.event_grid_source
-        async with self._telemetry.batch("settle", trace):
-            await self._delivery.settle(
-                [arrival for message in messages for arrival in ingress.read(message, source)]
-            )
-
     def twins_redrive(self, container: Container, prefix: str) -> TwinsRedrive:
         """Return what brings dead letters of Azure Digital Twins itself to the routes."""
         from relay.dead_letters.twins import TwinsDeadLetters
         from relay.twins_redrive import TwinsRedrive
 
-        source = self._settings.event_grid_source
-        letters = TwinsDeadLetters(self._blobs(container), container.name, prefix, source)
+        blobs = self._blobs(container)
+        letters = TwinsDeadLetters(blobs, container.name, prefix, self._source)
         self._twins.append(letters)
         return TwinsRedrive(self._settings.routes, self._delivery, letters)
 

@@ -9,7 +9,6 @@ or none demands anything, they are asked one by one.
 from __future__ import annotations
 
 from collections import Counter
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.filters import View, reader
@@ -21,17 +20,14 @@ if TYPE_CHECKING:
     from relay.filters import Demands, Place, Scalar
     from relay.routing import Route
 
-    type Candidate = tuple[int, Route]
-    """A route and its number in the declared order."""
-    type Entry = tuple[Candidate, Demands]
-    type Search = Callable[[View], list[Candidate]]
+    type Entry = tuple[Route, Demands]
+    type Search = Callable[[View], list[Route]]
 
 _FEW: Final = 4
 """Routes that are asked sooner than they are looked up."""
 _DEEPEST: Final = 4
 """Fields of one filter that routes are looked up by."""
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_number = itemgetter(0)
 
 
 class Matcher:
@@ -42,25 +38,30 @@ class Matcher:
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        entries = [((n, route), route.filter.demands) for n, route in enumerate(routes)]
-        self._search = _search(entries, _DEEPEST)
+        self._numbers = {route.name: n for n, route in enumerate(routes)}
+        self._search = _search([(route, route.filter.demands) for route in routes], _DEEPEST)
 
     def __call__(self, event: Event) -> list[Route]:
         """Return the routes that want an event, in their declared order."""
         found = self._search(View(event))
         if len(found) > 1:
-            found.sort(key=_number)
-        return [route for _, route in found]
+            found.sort(key=self._number)
+        return found
+
+    def _number(self, route: Route) -> int:
+        return self._numbers[route.name]
 
 
 def _search(entries: Sequence[Entry], depth: int) -> Search:
     """Return what finds those of the routes that want an event, in any order."""
     others, groups = _by_place(entries, depth)
-    asked = [(candidate, candidate[1].filter.holds) for candidate in others]
+    asked = [(route, route.filter.holds) for route in others]
     tables = [(reader(place), _table(place, its, depth)) for place, its in groups.items()]
+    if not tables:
+        return lambda view: [route for route, wants in asked if wants(view)]
 
-    def search(view: View) -> list[Candidate]:
-        found = [candidate for candidate, wants in asked if wants(view)]
+    def search(view: View) -> list[Route]:
+        found = [route for route, wants in asked if wants(view)]
         for read, searches in tables:
             value: Any = read(view)
             deeper = searches.get(value) if type(value) in _SCALARS else None
@@ -73,30 +74,30 @@ def _search(entries: Sequence[Entry], depth: int) -> Search:
 
 def _by_place(
     entries: Sequence[Entry], depth: int
-) -> tuple[list[Candidate], dict[Place, list[Entry]]]:
+) -> tuple[list[Route], dict[Place, list[Entry]]]:
     """Group routes by the field under which they are found; first those that are asked.
 
     Of the fields that a route demands something of it is the one of which most routes do, if
     these are more than a few; one in the body only if it demands nothing of an attribute.
     """
     counts = Counter(place for _, demands in entries if depth for place in demands)
-    others: list[Candidate] = []
+    others: list[Route] = []
     groups: dict[Place, list[Entry]] = {}
-    for candidate, demands in entries:
+    for route, demands in entries:
         places = [place for place in demands if counts[place] > _FEW]
         if places:
             chosen = max(places, key=lambda place: (isinstance(place, str), counts[place]))
-            groups.setdefault(chosen, []).append((candidate, demands))
+            groups.setdefault(chosen, []).append((route, demands))
         else:
-            others.append(candidate)
+            others.append(route)
     return others, groups
 
 
 def _table(place: Place, entries: Sequence[Entry], depth: int) -> dict[Scalar, Search]:
     """Put routes under the values that they demand of a field."""
     under: dict[Scalar, list[Entry]] = {}
-    for candidate, demands in entries:
+    for route, demands in entries:
         rest = {other: values for other, values in demands.items() if other != place}
         for value in demands[place]:
-            under.setdefault(value, []).append((candidate, rest))
+            under.setdefault(value, []).append((route, rest))
     return {value: _search(its, depth - 1) for value, its in under.items()}

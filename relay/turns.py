@@ -36,10 +36,14 @@ class InTurn:
 
     Args:
         sink: the one to be used in turn.
+
+    Attributes:
+        stream: as the sink has it.
     """
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
+        self.stream: Final = sink.stream
         self._streams: WeakValueDictionary[str, _Stream] = WeakValueDictionary()
         self._is_used = False
         self._failed = 0
@@ -56,10 +60,6 @@ class InTurn:
         async with self._turn(self._stream(_OPENING)):
             if not self._is_used:
                 await self._sink.probe()
-
-    def stream(self, event: Event) -> str:
-        """Return the stream that the event belongs on."""
-        return self._sink.stream(event)
 
     async def send(self, stream: str, events: Sequence[Event]) -> None:
         """Send events of one stream in order when its turn has come, or somebody else's has."""

@@ -18,6 +18,7 @@ from relay.filters.syntax import (
     Not,
     PatchTouches,
     TextTest,
+    Value,
     nodes_of,
     operand_of,
 )
@@ -68,6 +69,8 @@ def _condition(node: Condition) -> Holds:
         case PatchTouches(pointer):
             wanted = f"{pointer}/"
             return lambda view: _touches(view.body, wanted)
+        case Comparison(Attribute(name), "=", Value(str(text))) if name != TIME:
+            return lambda view: view.attributes.get(name) == text  # most filters ask it first
         case Comparison(operand, operator, value):
             return _asked(operand, _comparison(operand, operator, value.value))
         case Membership(operand, values):
@@ -135,6 +138,9 @@ def reader(place: Place) -> Read:
 
 
 def _body_reader(steps: Sequence[str | int]) -> Read:
+    match steps:
+        case [str(name)]:
+            return lambda view: body.get(name) if type(body := view.body) is dict else None
 
     def read(view: View) -> Json:
         value = view.body

@@ -51,8 +51,10 @@ _decode: Final = json.JSONDecoder(parse_constant=_refused).raw_decode
 def _parsed(data: bytes) -> Json:
     """Return the value that `data` is JSON of; `None` if it isn't JSON or nests too deep."""
     try:
-        text = data.decode().removeprefix(_BYTE_ORDER_MARK).strip(_SPACES)
+        text = data.decode()
+        if text[:1] != "{":
+            text = text.removeprefix(_BYTE_ORDER_MARK).lstrip(_SPACES)
         body, end = _decode(text)
     except (ValueError, RecursionError):
         return None
-    return body if end == len(text) else None
+    return body if end == len(text) or not text[end:].strip(_SPACES) else None

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.event import Event
+from relay.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,20 +39,33 @@ def is_binary_mode(properties: Properties) -> bool:
     return False
 
 
+def decode_usual(properties: Properties, content_type: str | None, body: bytes) -> Event | None:
+    """Read an event as nearly all are: each property an attribute, and all ASCII text.
+
+    Returns `None` where it is not: `decode` reads that too, and both read the same.
+    """
+    try:
+        attributes: dict[str, Any] = {
+            _USUAL[written]: value for written, value in properties.items()
+        }
+        is_usual = len(attributes) == len(properties) and "".join(attributes.values()).isascii()
+    except (KeyError, TypeError):
+        return None
+    if not is_usual:
+        return None
+    if content_type is not None:
+        attributes[CONTENT_TYPE] = content_type
+    return Event(
+        MappingProxyType(attributes), body, content_type is None or content_type.isascii()
+    )
+
+
 def decode(properties: Properties, content_type: str | None, body: bytes) -> Event:
     """Read an event from a message; properties without the prefix are not the event's.
 
     Raises:
         ValueError: a name or a value can be no attribute of a CloudEvent.
     """
-    names = _names(tuple(properties))
-    if names is not None:
-        usual: dict[str, Any] = dict(zip(names, properties.values(), strict=True))
-        if content_type is not None:
-            usual[CONTENT_TYPE] = content_type
-        event = Event(MappingProxyType(usual), body)
-        if event.is_plain:
-            return event
     attributes: dict[str, AttributeValue] = {}
     for written, value in properties.items():
         if value is None or (name := _name(written)) is None:
@@ -78,12 +92,19 @@ def _is_attribute(written: str | bytes) -> bool:
     return written.startswith(_PREFIXES)
 
 
-@lru_cache(maxsize=64)
-def _names(written: tuple[str | bytes, ...]) -> tuple[str, ...] | None:
-    """Return the names of attributes where all properties are such, each once, as mostly."""
-    names = [name for each in written if (name := _name(each)) is not None]
-    is_usual = len(names) == len(written) == len(set(names)) and not _DATA_NAMES & set(names)
-    return tuple(names) if is_usual else None
+def _usual(written: str | bytes) -> str:
+    """Return the name of the attribute that a property is.
+
+    Raises:
+        KeyError: it is none, or not a usual one.
+    """
+    name = _name(written) if written.isascii() else None
+    if name is None or name in _DATA_NAMES:
+        raise KeyError(written)
+    return name
+
+
+_USUAL: Final = Memo(_usual)
 
 
 @lru_cache(maxsize=64)

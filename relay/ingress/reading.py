@@ -17,6 +17,7 @@ from relay.ingress.arrivals import Arrival, Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
 
     from relay.event import AttributeValue
     from relay.ingress.arrivals import Message
@@ -33,6 +34,14 @@ MOST_EVENTS: Final = 20_000
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
+def read_usual(
+    properties: Mapping[Any, object], content_type: str | None, body: bytes
+) -> Event | None:
+    """Read what nearly every message of a hub is; `None` where `read` must look closer."""
+    event = amqp_binding.decode_usual(properties, content_type, body)
+    return event if event is not None and _has_what_it_must(event) else None
+
+
 def read(message: Message, event_grid_source: str | None) -> list[Arrival]:
     """Read a message; never raises: what is wrong comes out as `Malformed`.
 
@@ -40,6 +49,9 @@ def read(message: Message, event_grid_source: str | None) -> list[Arrival]:
         message: what arrived.
         event_grid_source: the `source` of events in Event Grid's schema, which has none.
     """
+    usual = read_usual(message.properties, message.content_type, message.body)
+    if usual is not None:
+        return [_placed(message, 0, usual)]
     if amqp_binding.is_binary_mode(message.properties):
         return [_placed(message, 0, whole(message, _from_amqp))]
     return placed(message, looked_at(message, event_grid_source))
@@ -145,7 +157,7 @@ def complete(event: Event) -> Event:
         ValueError: naming the attributes.
     """
     attributes = event.attributes
-    if event.is_plain and _has_what_it_must(attributes):
+    if _has_what_it_must(event):
         return event  # as mostly: ASCII text is legal
     missing = [name for name in REQUIRED if not attributes.get(name) and not event.text(name)]
     if missing:
@@ -158,12 +170,13 @@ def complete(event: Event) -> Event:
     return event
 
 
-def _has_what_it_must(attributes: Mapping[str, AttributeValue]) -> bool:
+def _has_what_it_must(event: Event) -> bool:
+    """Whether it is ASCII text, which is legal, and has the required attributes, as mostly."""
     try:
-        version, id_, source, type_ = _required(attributes)
+        version, id_, source, type_ = _required(event.attributes)
     except KeyError:
         return False
-    return version == _VERSION and bool(id_ and source and type_)
+    return bool(event.is_plain and version == _VERSION and id_ and source and type_)
 
 
 def _is_legal(name: str, value: AttributeValue) -> bool:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from relay.ingress.arrivals import Message, Order, aware, number_of
+from relay.ingress.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import azure.functions as func
+
+    from relay.ingress.arrivals import Arrival
 
 _MARK: Final = "servicebus:"
 """Keeps the lanes of an entity apart from those of a hub of the same name."""
@@ -34,15 +37,20 @@ class Entity:
 
 
 def from_service_bus(
-    messages: Sequence[func.ServiceBusMessage], entity: Entity
-) -> list[Message]:
-    """Take messages of the Service Bus trigger, one or a batch.
+    messages: Sequence[func.ServiceBusMessage], entity: Entity, source: str | None
+) -> list[Arrival]:
+    """Read messages of the Service Bus trigger, one or a batch.
+
+    Args:
+        messages: all of one entity.
+        entity: the one they come from.
+        source: the `source` of events in Event Grid's schema, which has none.
 
     Raises:
         ValueError: which of a batch's messages says its content type can't be told.
     """
     _check_content_types(messages)
-    return [_message(message, entity) for message in messages]
+    return [arrival for each in messages for arrival in read(_message(each, entity), source)]
 
 
 def _check_content_types(messages: Sequence[func.ServiceBusMessage]) -> None:

@@ -8,11 +8,12 @@ it as of one that it filled itself
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from relay.event import Event
-from relay.sinks.batches import fill
+from relay.sinks.batches import too_large, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     type Batch = EventDataBatch | ServiceBusMessageBatch
 
-_OVERHEAD: Final = (5, 8)
-"""Bytes of a data section around a message: its size has one byte, or four."""
+_SHORT_OVERHEAD: Final = 5
+_LONG_OVERHEAD: Final = 8
+"""Bytes by which the SDKs count a data section around a message, by the length of its size."""
 _SHORT: Final = b"\x00\x53\x75\xa0"
 _LONG: Final = b"\x00\x53\x75\xb0"
 """What a data section begins with, before its size."""
@@ -61,24 +63,37 @@ def fill_with(
 ) -> int:
     """Fill a batch with ready messages; return how many it took, see `fill`."""
     inside: Any = batch
-    most, sections = batch.max_size_in_bytes, []
-
-    def add(message: bytes) -> None:
+    most, size = batch.max_size_in_bytes, inside._size  # noqa: SLF001 - see above
+    sections: list[bytes] = []
+    for event in events:
+        try:
+            message = write(event)
+        except Exception as error:
+            if sections or held:
+                break
+            raise unwritable(event, error) from error
         length = len(message)
-        is_long = length >= _ONE_BYTE
-        size = inside._size + length + _OVERHEAD[is_long]  # noqa: SLF001 - see above
-        if size > most:
-            raise ValueError(f"a batch of {most} bytes has no room for {length} more")
-        sections.append(_LONG + length.to_bytes(4) if is_long else _SHORT + bytes((length,)))
+        grown = size + length + (_SHORT_OVERHEAD if length < _ONE_BYTE else _LONG_OVERHEAD)
+        if grown > most:
+            if sections or held:
+                break
+            raise too_large(event)
+        sections.append(_section(length))
         sections.append(message)
+        size = grown
+    if sections:
         inside._size = size  # noqa: SLF001
-        inside._count += 1  # noqa: SLF001
+        inside._count += len(sections) // 2  # noqa: SLF001
+        inside._message[_BODIES].append(_Sections.of(sections))  # noqa: SLF001
+    return len(sections) // 2
 
-    try:
-        return fill(add, write, events, held=held)
-    finally:
-        if sections:
-            inside._message[_BODIES].append(_Sections.of(sections))  # noqa: SLF001
+
+@lru_cache(maxsize=4096)
+def _section(length: int) -> bytes:
+    """Return what stands before a message of so many bytes."""
+    if length < _ONE_BYTE:
+        return _SHORT + length.to_bytes(1)
+    return _LONG + length.to_bytes(4)
 
 
 class _Sections(bytes):

@@ -19,10 +19,11 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from relay.formats.amqp_binding import CONTENT_TYPE, PREFIX
+from relay.memo import Memo
 from relay.routing import fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from relay.event import AttributeValue, Event
@@ -71,16 +72,16 @@ def encoded(event: Event, session: str | None = None) -> bytes:
         UnicodeError: it holds half a surrogate pair.
         OverflowError: it holds an integer of more than 32 bits.
     """
-    size = len(event.data)
+    data = event.data
     properties = (
-        f"{_text(fitting(event.id))}{_AFTER_ID}{_symbol(event.text(CONTENT_TYPE))}"
-        f"{_AFTER_CONTENT_TYPE}{_NULL if session is None else _text(session)}{_AFTER_SESSION}"
+        f"{_text(fitting(event.text('id')))}{_after_id(event.text(CONTENT_TYPE))}"
+        f"{_NULL if session is None else _text(session)}{_AFTER_SESSION}"
     )
     before = (
-        f"{_PROPERTIES}{_compound(_LIST, _PROPERTIES_COUNT, properties)}"
-        f"{event.written(_attributes)}{_DATA}{_size(_BINARY, size)}"
+        f"{_before_properties(len(properties))}{properties}"
+        f"{event.written(_attributes)}{_before_data(len(data))}"
     )
-    return before.encode("latin-1") + event.data
+    return before.encode("latin-1") + data
 
 
 def placed_by(key: str) -> bytes:
@@ -93,37 +94,59 @@ def placed_by(key: str) -> bytes:
 
 def _attributes(event: Event) -> str:
     """Return the application properties, all attributes but the data's type."""
-    names, count = _names(tuple(event.attributes))
+    attributes: Mapping[str, Any] = event.attributes
+    count = len(attributes) - (CONTENT_TYPE in attributes)
     if not count:
         return ""
-    written = _short_texts(names, event) if event.is_plain else None
+    written = _short_texts(attributes) if event.is_plain else None
     if written is None:
-        pairs = zip(names, event.attributes.values(), strict=True)
-        written = "".join([name + _value(value) for name, value in pairs if name])
-    return _APPLICATION_PROPERTIES + _compound(_MAP, 2 * count, written)
+        pairs = attributes.items()
+        written = "".join([_NAMES[n] + _value(v) for n, v in pairs if n != CONTENT_TYPE])
+    return f"{_before_attributes(count, len(written))}{written}"
 
 
-def _short_texts(names: Sequence[str], event: Event) -> str | None:
+def _short_texts(attributes: Mapping[str, str]) -> str | None:
     """Write ASCII texts of less than 256 characters, without a call for each; else `None`."""
-    texts: Any = event.attributes.values()
-    pairs = zip(names, texts, strict=True)
     try:
-        return "".join([f"{name}{_SHORT[len(text)]}{text}" for name, text in pairs if name])
+        return "".join(
+            [
+                f"{_NAMES[name]}{_SHORT[len(text)]}{text}"
+                for name, text in attributes.items()
+                if name != CONTENT_TYPE
+            ]
+        )
     except IndexError:
         return None
 
 
-@lru_cache(maxsize=64)
-def _names(names: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
-    """Return names of attributes as they are written, `""` for what stands elsewhere.
+def _name(name: str) -> str:
+    return _text(PREFIX + name)
 
-    And how many are written.
-    """
-    written = tuple("" if name == CONTENT_TYPE else _text(PREFIX + name) for name in names)
-    return written, len(names) - written.count("")
+
+# Each of these is the same for nearly all events, or one of few.
+_NAMES: Final = Memo(_name)
 
 
 @lru_cache(maxsize=64)
+def _after_id(content_type: str) -> str:
+    return f"{_AFTER_ID}{_symbol(content_type)}{_AFTER_CONTENT_TYPE}"
+
+
+@lru_cache(maxsize=4096)
+def _before_properties(size: int) -> str:
+    return _PROPERTIES + _before(_LIST, _PROPERTIES_COUNT, size)
+
+
+@lru_cache(maxsize=4096)
+def _before_attributes(count: int, size: int) -> str:
+    return _APPLICATION_PROPERTIES + _before(_MAP, 2 * count, size)
+
+
+@lru_cache(maxsize=4096)
+def _before_data(size: int) -> str:
+    return _DATA + _size(_BINARY, size)
+
+
 def _symbol(value: str) -> str:
     if not value:
         return _NULL
@@ -147,7 +170,8 @@ def _integer(value: int, size: int) -> str:
 
 def _text(value: str) -> str:
     written = value if value.isascii() else _as_bytes(value)
-    return _size(_TEXT, len(written)) + written
+    size = len(written)
+    return f"{_SHORT[size] if size < _ONE_BYTE else _size(_TEXT, size)}{written}"
 
 
 def _as_bytes(value: str) -> str:
@@ -165,8 +189,13 @@ def _size(code: tuple[str, str], size: int) -> str:
 
 def _compound(code: tuple[str, str], count: int, values: str) -> str:
     """Return a list or a map, with as few bytes for its sizes as will do."""
-    size = len(values) + 1
+    return _before(code, count, len(values)) + values
+
+
+def _before(code: tuple[str, str], count: int, size: int) -> str:
+    """Return what stands before values of a list or a map: so many, so many bytes of them."""
     small, large = code
+    size += 1
     if size < _ONE_BYTE and count < _ONE_BYTE:
-        return small + chr(size) + chr(count) + values
-    return f"{large}{_LARGE.pack(size + 3, count).decode('latin-1')}{values}"
+        return small + chr(size) + chr(count)
+    return large + _LARGE.pack(size + 3, count).decode("latin-1")

@@ -158,20 +158,17 @@ class EventHubSink:
             return ""
         chosen = key(event)
         place = self._partition(chosen)
-        if place is None or place not in self._linked:
-            return _BY_KEY + chosen
-        return place
+        return place if place in self._linked else _BY_KEY + chosen
 
-    def _partition(self, chosen: str) -> str | None:
-        """Return the partition of a key, if the hub's are known."""
-        if not self._partitions:
-            return None
-        return self._partitions[partition(chosen, len(self._partitions))]
+    def _partition(self, chosen: str) -> str:
+        """Return the partition of a key, `""` where the hub's are not known."""
+        partitions = self._partitions
+        return partitions[partition(chosen, len(partitions))] if partitions else ""
 
     def _link(self, chosen: str) -> None:
         """Open in the background the link that the next events of a key take."""
         place = self._partition(chosen)
-        if place is not None and place not in self._linked | self._linking:
+        if place and place not in self._linked | self._linking:
             self._linking.add(place)
             self._aside.begin(self._open_link(place))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from relay.event import Event
@@ -16,11 +16,9 @@ SKEW: Final = timedelta(minutes=5).total_seconds()
 
 def age(event: Event, now: datetime) -> float | None:
     """Return the seconds since an event's `time`; `None` where it is absent or absurd."""
+    time: Any = event.attributes.get("time")
     try:
-        time = datetime.fromisoformat(event.text("time"))
-    except ValueError:
+        passed = (now - datetime.fromisoformat(time)).total_seconds()
+    except (TypeError, ValueError):  # absent, no time, or one of no zone
         return None
-    if time.tzinfo is None:
-        return None
-    passed = (now - time).total_seconds()
     return max(passed, 0.0) if -SKEW <= passed <= OLDEST else None

@@ -217,14 +217,19 @@ class Telemetry:
 
     def _delivered(self, route: Route, arrivals: Sequence[Arrival], attempts: int) -> None:
         self._count(len(arrivals), Outcome.DELIVERED, route)
-        now, attributes = self._now(), self._own | {names.ROUTE: route.name}
-        for arrival in arrivals:
-            seconds = age(arrival.content, now) if isinstance(arrival.content, Event) else None
-            if seconds is not None:
-                self._meters.event_age.record(seconds, attributes)
+        if self._meters.are_heard:
+            self._measure_ages(route, arrivals)
         self._records.write(
             INFO, Log.DELIVERED, route.name, count=len(arrivals), attempts=attempts
         )
+
+    def _measure_ages(self, route: Route, arrivals: Sequence[Arrival]) -> None:
+        now, attributes = self._now(), self._own | {names.ROUTE: route.name}
+        record = self._meters.event_age.record
+        for arrival in arrivals:
+            seconds = age(arrival.content, now) if isinstance(arrival.content, Event) else None
+            if seconds is not None:
+                record(seconds, attributes)
 
     def _sent(self, route: Route, arrivals: Sequence[Arrival], seconds: float) -> None:
         attributes = self._attributes(route, SEND)

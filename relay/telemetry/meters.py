@@ -36,6 +36,7 @@ class Meters:
 
     def __init__(self, provider: MeterProvider | None, own: Mapping[str, str]) -> None:
         self._own = own
+        self._provider = provider
         self._meter = metrics.get_meter(names.SCOPE, meter_provider=provider)
         self.events = self._counter(names.EVENTS)
         self.refusals = self._counter(names.REFUSALS)
@@ -47,6 +48,15 @@ class Meters:
         self.event_age = self._histogram(names.EVENT_AGE, _AGES)
         self.duration = self._histogram(names.DURATION, _SECONDS)
         self.batch = self._histogram(names.BATCH, _SECONDS)
+
+    @property
+    def are_heard(self) -> bool:
+        """Whether anybody may hear what is measured: not while no SDK is at work.
+
+        The API's own providers measure nothing: they stand in for one that an app may set yet.
+        """
+        provider = self._provider or metrics.get_meter_provider()
+        return not type(provider).__module__.startswith(metrics.__name__)
 
     def follow(
         self, routes: Callable[[], Iterable[RouteHealth]], now: Callable[[], datetime]

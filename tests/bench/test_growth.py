@@ -16,8 +16,7 @@ EVERY = cases(whole=True)
 
 
 def an_update() -> Event:
-    [message] = ingress.from_event_hub(lanes()[0].batch(1))
-    [arrival] = ingress.read(message, None)
+    [arrival] = ingress.from_event_hub(lanes()[0].batch(1), None)
     assert isinstance(arrival.content, Event)
     return arrival.content
 

@@ -129,7 +129,7 @@ def of_a_hub(given: bytes) -> None:
 def of_event_grid(given: bytes) -> None:
     """An event of the Event Grid trigger, as text."""
     text = given.decode("utf-8", "replace")
-    assert check(read(from_event_grid(text, NOON), SOURCE), text.encode())
+    assert check(from_event_grid(text, NOON, SOURCE), text.encode())
 
 
 def of_http(given: bytes) -> None:

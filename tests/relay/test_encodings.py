@@ -37,7 +37,7 @@ def by_json(event: Event) -> Iterable[Arrival]:
 ENCODINGS: dict[str, Callable[[Event], Iterable[Arrival]]] = {
     "amqp": by_amqp,
     "json": by_json,
-    "event grid": lambda event: read(from_event_grid(json_format.encode(event), NOON), None),
+    "event grid": lambda event: from_event_grid(json_format.encode(event), NOON, None),
     "http structured": lambda event: from_http(*structured(event), NOON, None),
     "http batched": lambda event: from_http(*batched([event]), NOON, None),
     "value": lambda event: from_caller([event], NOON, None),

@@ -47,6 +47,41 @@ def test_names_and_values_in_bytes_are_read_as_text(event: Event, prefix: str) -
     assert event == amqp_binding.decode(properties, None, event.data)
 
 
+odd_names = st.sampled_from(
+    [
+        "n",
+        "cloudEvents_id",
+        "cloudEvents:data",
+        "cloudEvents:é",
+        "cloudEvents:",
+        b"cloudEvents:b",
+    ]
+)
+odd_values = st.sampled_from(["", "é", b"b", None, 7, 2**40, True, 1.5])
+
+
+@given(events(), st.dictionaries(odd_names, odd_values), st.sampled_from([None, "a/b", "é"]))
+@quickly
+def test_the_shorter_way_to_read_what_is_usual_reads_the_same(
+    event: Event, odd: dict[str | bytes, object], content_type: str | None
+) -> None:
+    properties: dict[str | bytes, object] = {**amqp_binding.encode(event), **odd}
+    usual = amqp_binding.decode_usual(properties, content_type, event.data)
+
+    if usual is not None:
+        closely = amqp_binding.decode(properties, content_type, event.data)
+        assert usual == closely
+        assert usual.is_plain == closely.is_plain
+
+
+def test_what_azure_digital_twins_writes_is_usual() -> None:
+    properties = amqp_binding.encode(an_event())
+
+    assert an_event() == amqp_binding.decode_usual(
+        properties, "application/json", an_event().data
+    )
+
+
 def test_the_prefix_is_written_as_azure_digital_twins_writes_it() -> None:
     written = amqp_binding.encode(an_event(id="1"))
 
