@@ -10,6 +10,7 @@ for the first time, or again after another process had it, looks there before it
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -343,7 +344,7 @@ class Batch:
 
 def assign(wanting: Callable[[Event], list[Route]], arrivals: Iterable[Arrival]) -> Batch:
     """Give each arrival to every route that wants it, as `wanting` says."""
-    wanted: dict[str, list[Arrival]] = {}
+    wanted: dict[str, list[Arrival]] = defaultdict(list)
     malformed: list[Arrival] = []
     unrouted = 0
     for arrival in arrivals:
@@ -353,14 +354,14 @@ def assign(wanting: Callable[[Event], list[Route]], arrivals: Iterable[Arrival])
         routes = wanting(arrival.content)
         unrouted += not routes
         for route in routes:
-            wanted.setdefault(route.name, []).append(arrival)
+            wanted[route.name].append(arrival)
     return Batch(wanted, malformed, unrouted)
 
 
 def _by_lane(arrivals: Iterable[Arrival]) -> list[list[Arrival]]:
-    lanes: dict[str, list[Arrival]] = {}
+    lanes: dict[str, list[Arrival]] = defaultdict(list)
     for arrival in arrivals:
-        lanes.setdefault(arrival.lane, []).append(arrival)
+        lanes[arrival.lane].append(arrival)
     return list(lanes.values())
 
 

@@ -56,7 +56,10 @@ class Event:
 
     def text(self, name: str) -> str:
         """Return an attribute as text, `""` when it is absent."""
-        value = self.attributes.get(name, "")
+        try:
+            value = self.attributes[name]
+        except KeyError:
+            return ""
         return value if type(value) is str else str(value)
 
     def written(self, write: Callable[[Event], str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -246,10 +247,11 @@ def _events(arrivals: Sequence[Arrival]) -> list[Event]:
 
 
 def _by_stream(sink: Sink, arrivals: Sequence[Arrival]) -> dict[str, list[Arrival]]:
-    streams: dict[str, list[Arrival]] = {}
+    streams: dict[str, list[Arrival]] = defaultdict(list)
+    stream = sink.stream
     for arrival in arrivals:
         if isinstance(arrival.content, Event):
-            streams.setdefault(sink.stream(arrival.content), []).append(arrival)
+            streams[stream(arrival.content)].append(arrival)
     return streams
 
 
