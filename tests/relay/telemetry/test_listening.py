@@ -13,6 +13,9 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry import metrics
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.trace import SpanKind, StatusCode
 
 from relay.dead_letters import Backlog, DeadLetter, Fate
@@ -43,6 +46,7 @@ from relay.settings import Exporter, Problem
 from relay.telemetry import Telemetry
 from relay.telemetry.ages import OLDEST, age
 from relay.telemetry.losses import Loss
+from relay.telemetry.meters import Meters
 from relay.telemetry.names import METRICS, BatchOutcome, Outcome, RefusedBy
 from tests.fakes import NOON, a_route, an_arrival, an_event
 from tests.relay.telemetry.ear import SERVER, Ear, an_ear
@@ -971,3 +975,17 @@ async def failed_invocations(ear: Ear) -> None:
         with pytest.raises(ValueError, match="it fails"):
             async with ear.telemetry.batch(operation):
                 raise ValueError("it fails")
+
+
+# Whether anybody listens
+
+
+def test_without_an_sdk_nobody_hears_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app may set a provider later than the relay was made; its own counts at once."""
+    meters = Meters(None, {})
+
+    assert not meters.are_heard
+    assert not Meters(NoOpMeterProvider(), {}).are_heard
+    assert Meters(MeterProvider(), {}).are_heard
+    monkeypatch.setattr(metrics, "get_meter_provider", MeterProvider)
+    assert meters.are_heard
