@@ -123,6 +123,17 @@ var rules = [
     operator: 'GreaterThan'
   }
   {
+    name: 'service-tag-drift'
+    title: 'Twin Relay: a service tag has addresses without a rule'
+    severity: 2
+    query: loadTextContent('queries/service-tag-drift.kql')
+    dimensions: []
+    measure: ''
+    window: 'P1D'
+    every: 'PT1H'
+    operator: 'GreaterThan'
+  }
+  {
     name: 'no-telemetry'
     title: 'Twin Relay: the relay is not heard of'
     severity: 2

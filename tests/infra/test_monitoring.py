@@ -21,7 +21,7 @@ from tree_sitter import Language, Parser
 from relay.dead_letters import Backlog
 from relay.failures import DeliveryError, Reason
 from relay.health import PlaceHealth, RouteHealth, State
-from relay.observer import BlobFailed, Delivered, Failed, Sent
+from relay.observer import BlobFailed, Delivered, Failed, Sent, ServiceTagsLooked
 from relay.telemetry import Pipeline, Telemetry
 from relay.telemetry.losses import Loss, Losses
 from relay.telemetry.names import METRICS, Log, Outcome, RefusedBy
@@ -43,7 +43,7 @@ VALUES = {*State, *Outcome, *RefusedBy, "held", "waiting", "failed", "settled"}
 
 def test_there_is_something_to_check() -> None:
     assert len(QUERIES) > 10
-    assert len(ALERTS) == 9
+    assert len(ALERTS) == 10
 
 
 def test_every_query_parses_and_asks_for_columns_that_there_are() -> None:
@@ -128,6 +128,7 @@ def exposed() -> set[str]:
         Sent(hub, [arrival], 0.1),
         Failed(hub, refused, [arrival], 0.1),
         BlobFailed(refused),
+        ServiceTagsLooked("AzureDigitalTwins", ("20.0.0.0/30",), ()),
     ):
         telemetry(fact)
     losses.note(Loss("otlp", "spans", refused))
