@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import budget, cold_start, cores, growth, machine, parts, plot, report, rounds
 from bench.azure import a_local_azure
-from bench.contestants import ALL, HUB, RELAY, WHOLE, Contestant, entities, ours
+from bench.contestants import ALL, HUB, RELAY, WHOLE, Contestant, entities, pairs
 from bench.events import BATCH
 from bench.processes import ROOT
 
@@ -144,8 +144,7 @@ def _weigh(run: dict[str, Any]) -> None:
 
 
 def _ratios(turns: Sequence[Turns]) -> list[dict[str, Any]]:
-    pairs = [(ours(turn.contestant), turn.contestant) for turn in turns]
-    found = rounds.ratios(turns, [(of, to) for of, to in pairs if of != to])
+    found = rounds.ratios(turns, list(pairs(turn.contestant for turn in turns)))
     return [
         {"of": of, "to": to, "times": each.median, "least": each.least, "most": each.most}
         for (of, to), each in found.items()

@@ -14,6 +14,7 @@ from bench.events import BATCH, MODEL, TYPE, lanes
 from bench.processes import FUNCTIONS, ROOT, Program, Whole, as_node_reads
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from bench.azure import Azure
@@ -30,6 +31,8 @@ DECODED = "from the decoded batch"
 SENDING = "sending alone"
 
 RELAY = "Twin Relay"
+EVERY = "Twin Relay, every event"
+"""With the filter `true`: it does what the others do, who ask nothing before they forward."""
 ONE_BY_ONE = "one send an event (quickstart)"
 IN_THREADS = "one send an event, synchronous"
 BY_KEY = "SDK batches by key"
@@ -40,6 +43,8 @@ NODE = "Node, SDK batches"
 EMPTY = "empty function"
 READY = "SDK, ready batches"
 RAW = "leanest sender, ready bytes"
+
+RELAYS = frozenset({RELAY, EVERY})
 
 _HUB_WAYS = {
     ONE_BY_ONE: "one_by_one",
@@ -101,12 +106,13 @@ class Contestant:
         to: dict[str, object] = {"connection": self.namespace.upper(), kind: self.entity}
         if self.destination == SESSIONS:
             to["session"] = True
-        return {"name": "bench", "filter": FILTER, "destination": to}
+        wanted = "true" if self.way == EVERY else FILTER
+        return {"name": "bench", "filter": wanted, "destination": to}
 
     async def start(self, azure: Azure, scratch: Path) -> Measured:
         """Start its process."""
         settings = self.settings(azure)
-        app = ROOT if self.way == RELAY else FUNCTIONS
+        app = ROOT if self.way in RELAYS else FUNCTIONS
         if self.how == WHOLE:
             return await Whole.start(app, settings, lanes())
         if self.how == SENDING:
@@ -127,6 +133,7 @@ TO_HUBS = (
         for way in (RELAY, ONE_BY_ONE, IN_THREADS, BY_KEY, BY_PARTITION, BUFFERED)
     ),
     Contestant(HUB, DECODED, NODE),
+    Contestant(HUB, DECODED, EVERY),
     Contestant(HUB, WHOLE, EMPTY, delivers=False),
     Contestant(HUB, SENDING, RELAY),
     Contestant(HUB, SENDING, READY),
@@ -156,3 +163,15 @@ def ours(contestant: Contestant) -> Contestant:
     """Return the relay's own row to which a contestant is compared."""
     how = WHOLE if contestant.way == EMPTY else contestant.how
     return Contestant(contestant.destination, how, RELAY)
+
+
+def pairs(contestants: Iterable[Contestant]) -> Iterator[tuple[Contestant, Contestant]]:
+    """Return who of the relay's rows is compared to whom: the usual one to all the others.
+
+    That which forwards every event is compared to those beside it as well.
+    """
+    for each in contestants:
+        if each != ours(each):
+            yield ours(each), each
+        if each.how == DECODED and each.destination == HUB and each.way not in RELAYS:
+            yield Contestant(HUB, DECODED, EVERY), each

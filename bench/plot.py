@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from bench.contestants import DECODED, HUB, RELAY, SENDING, WHOLE
+from bench.contestants import DECODED, HUB, RELAYS, SENDING, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ def _bars(axes: Axes, run: Mapping[str, Any]) -> None:
 
 
 def _colour(each: Mapping[str, Any]) -> str:
-    if each["way"] == RELAY:
+    if each["way"] in RELAYS:
         return OURS
     return LIMIT if each["how"] == SENDING else OTHERS
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from bench.cold_start import PAUSE_SECONDS
-from bench.contestants import DECODED, HUB, QUEUE, RELAY, SENDING, SESSIONS, WHOLE
+from bench.contestants import DECODED, EVERY, HUB, QUEUE, RELAY, SENDING, SESSIONS, WHOLE
 from bench.machine import in_words
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _contestants(run: Mapping[str, Any]) -> Iterator[Table]:
         if not rows:
             continue
         ours = next((key for key, each in rows if each["way"] == RELAY), "")
+        every = next((key for key, each in rows if each["way"] == EVERY), "")
         yield Table(
             f"To an {place}, {how}" if place == HUB else f"To a {place}, {how}",
             (
@@ -89,7 +90,7 @@ def _contestants(run: Mapping[str, Any]) -> Iterator[Table]:
                     _bold(each["way"]),
                     f"{each['events_per_cpu_second']:,.0f}",
                     f"{each['microseconds_per_event']:.1f}",
-                    _times(ratios.get((ours, key)), each),
+                    _times(ratios.get((ours, key)), ratios.get((every, key))),
                     f"{100 * each['spread']:.0f} %",
                     f"{each['peak_memory_mib']:.0f}",
                     _two(each["batch_ms"]),
@@ -104,11 +105,15 @@ def _bold(way: str) -> str:
     return f"**{way}**" if way == RELAY else way
 
 
-def _times(ratio: Mapping[str, float] | None, each: Mapping[str, Any]) -> str:
-    if each["way"] == RELAY or ratio is None:
+def _times(ours: Mapping[str, float] | None, every: Mapping[str, float] | None) -> str:
+    """Write what the relay has, and in brackets what it has where it forwards every event."""
+    if ours is None:
         return ""
-    digits = 1 if ratio["times"] >= 10 else 2  # noqa: PLR2004 - two digits say enough
-    return f"{ratio['times']:.{digits}f} times"
+    return f"{_digits(ours)} times" + (f" ({_digits(every)})" if every is not None else "")
+
+
+def _digits(ratio: Mapping[str, float]) -> str:
+    return f"{ratio['times']:.{1 if ratio['times'] >= 10 else 2}f}"  # noqa: PLR2004 - say enough
 
 
 def _two(milliseconds: Mapping[str, float] | None) -> str:

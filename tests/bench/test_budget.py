@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import budget
-from bench.contestants import ALL, ours
+from bench.contestants import ALL, pairs
 from bench.growth import BACKLOG, EVENTS, cases
 
 RATIO = {"why": "faster", "of": "ours", "to": "theirs", "at_least": 8}
@@ -86,11 +86,11 @@ def test_what_was_left_out_on_purpose_is_not_judged() -> None:
 
 def test_the_budget_speaks_of_what_a_usual_run_measures() -> None:
     written = budget.read()
-    pairs = {(ours(each).key, each.key) for each in ALL}
+    compared = {(of.key, to.key) for of, to in pairs(ALL)}
     measured = {(case.what, case.value) for case in cases(whole=False)}
     measured |= {("events", n) for n in EVENTS}
     measured |= {("a backlog redriven", n) for n in BACKLOG}
 
-    assert {(each["of"], each["to"]) for each in written["ratio"]} <= pairs
+    assert {(each["of"], each["to"]) for each in written["ratio"]} <= compared
     for line in written["growth"]:
         assert {(line["what"], line["of"]), (line["what"], line["to"])} <= measured
