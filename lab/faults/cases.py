@@ -129,6 +129,8 @@ CASES: Final = (
         Case(
             "role revoked and granted, three times",
             access.revoke_and_grant,
+            access.grant,
+            flow=Flow(400, 50),
             quick=_QUEUE,
             ways=_WAYS,
         ),

@@ -27,10 +27,14 @@ def grant(scene: Scene) -> None:
 
 
 async def revoke_and_grant(scene: Scene) -> None:
-    """Take the role away and give it back, again and again, under load."""
+    """Take the role away and give it back, again and again, under load.
+
+    What waits is tried by the timer too: between two events nobody else would meet a refusal.
+    """
     for _ in range(3):
         trouble = scene.trouble
         revoke(scene)
+        await scene.host.invoke_timer("redrive")
         await scene.until("the relay is refused", lambda before=trouble: scene.trouble > before)  # type: ignore[misc]
         grant(scene)
         await asyncio.sleep(0.5)
