@@ -44,6 +44,7 @@ def test_contestants_take_turns_and_are_compared() -> None:
     """All are measured, what they sent is counted, and the budget is held to what there is."""
     of = "event hub / from the decoded batch / Twin Relay"
     to = "event hub / from the decoded batch / one send an event (quickstart)"
+    every = f"{of}, every event"
     empty = "event hub / whole function / empty function"
     chosen = ["--sections", "contestants", "--only", of, to, empty]
     ended = run("bench", "--smoke", "--json", *chosen)
@@ -51,8 +52,9 @@ def test_contestants_take_turns_and_are_compared() -> None:
     assert ended.returncode in {0, 1}, ended.stderr
     found = json.loads(ended.stdout.splitlines()[-1])
     assert {} == found["failures"]
-    assert {of, to, empty} == found["contestants"].keys()
-    assert [(of, to)] == [(each["of"], each["to"]) for each in found["ratios"]]
+    assert {of, every, to, empty} == found["contestants"].keys()
+    compared = {(each["of"], each["to"]) for each in found["ratios"]}
+    assert {(of, to), (of, every), (every, to)} == compared
     for each in found["contestants"].values():
         assert each["events_per_cpu_second"] > 0
         assert each["peak_memory_mib"] > 10
