@@ -56,10 +56,7 @@ class Event:
 
     def text(self, name: str) -> str:
         """Return an attribute as text, `""` when it is absent."""
-        try:
-            value = self.attributes[name]
-        except KeyError:
-            return ""
+        value = self.attributes.get(name, "")
         return value if type(value) is str else str(value)
 
     def written(self, write: Callable[[Event], str]) -> str:
@@ -104,8 +101,7 @@ class Event:
         """
         if self.attributes.get("type") == TELEMETRY:
             return _last_segment(self.source) or self.subject
-        subject = self.text("subject")
-        return subject.partition(_RELATIONSHIP)[0] if _RELATIONSHIP in subject else subject
+        return self.subject.partition(_RELATIONSHIP)[0]
 
 
 # How an event, which is frozen, is filled: by its slots, in half of the usual way's time.

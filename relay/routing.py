@@ -69,8 +69,7 @@ def key(event: Event) -> str:
     The `partitionkey` extension when the event has one (CloudEvents Partitioning), else its
     twin, else its source.
     """
-    named = event.text("partitionkey") if "partitionkey" in event.attributes else ""
-    return fitting(named or event.twin_id or event.source)
+    return fitting(event.text("partitionkey") or event.twin_id or event.source)
 
 
 def fitting(name: str) -> str:

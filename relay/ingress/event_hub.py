@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relay.ingress.arrivals import Arrival, Message, aware, shown
-from relay.ingress.reading import read, read_usual
+from relay.ingress.reading import read_closely, read_usual
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def from_event_hub(events: Sequence[func.EventHubEvent], source: str | None) -> 
             arrivals.append(Arrival(lane, number, 0, enqueued, usual))
         else:
             message = Message(lane, number, enqueued, body, properties, content_type)
-            arrivals += read(message, source)
+            arrivals += read_closely(message, source)
     return arrivals
 
 

@@ -52,6 +52,11 @@ def read(message: Message, event_grid_source: str | None) -> list[Arrival]:
     usual = read_usual(message.properties, message.content_type, message.body)
     if usual is not None:
         return [_placed(message, 0, usual)]
+    return read_closely(message, event_grid_source)
+
+
+def read_closely(message: Message, event_grid_source: str | None) -> list[Arrival]:
+    """Read a message that is not what nearly every one is, as `read` does."""
     if amqp_binding.is_binary_mode(message.properties):
         return [_placed(message, 0, whole(message, _from_amqp))]
     return placed(message, looked_at(message, event_grid_source))
