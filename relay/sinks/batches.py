@@ -41,20 +41,16 @@ def fill[Message](
             if count or held:
                 return count
             is_full = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
-            if is_written and is_full:
-                raise too_large(event) from error
-            raise unwritable(event, error) from error
+            raise (_large if is_written and is_full else _unwritable)(event, error) from error
     return len(events)
 
 
-def too_large(event: Event) -> DeliveryError:
-    """Return what is told of an event that does not fit into an empty batch."""
+def _large(event: Event, _: Exception) -> DeliveryError:
     what = f"{_name(event)} is larger than a whole batch may be"
     return DeliveryError(Reason.TOO_LARGE, what)
 
 
-def unwritable(event: Event, error: Exception) -> DeliveryError:
-    """Return what is told of an event that is no message for this error."""
+def _unwritable(event: Event, error: Exception) -> DeliveryError:
     what = f"{_name(event)} can't be written as a message: {error}"
     return DeliveryError(Reason.REJECTED, what)
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from relay.event import Event
-from relay.sinks.batches import too_large, unwritable
+from relay.sinks.batches import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,27 +65,23 @@ def fill_with(
     inside: Any = batch
     most, size = batch.max_size_in_bytes, inside._size  # noqa: SLF001 - see above
     sections: list[bytes] = []
-    for event in events:
-        try:
-            message = write(event)
-        except Exception as error:
-            if sections or held:
-                break
-            raise unwritable(event, error) from error
+
+    def add(message: bytes) -> None:
+        nonlocal size
         length = len(message)
         grown = size + length + (_SHORT_OVERHEAD if length < _ONE_BYTE else _LONG_OVERHEAD)
         if grown > most:
-            if sections or held:
-                break
-            raise too_large(event)
+            raise ValueError(f"a batch of {most} bytes has no room for {length} more")
         sections.append(_section(length))
         sections.append(message)
         size = grown
+
+    taken = fill(add, write, events, held=held)
     if sections:
         inside._size = size  # noqa: SLF001
-        inside._count += len(sections) // 2  # noqa: SLF001
+        inside._count += taken  # noqa: SLF001
         inside._message[_BODIES].append(_Sections.of(sections))  # noqa: SLF001
-    return len(sections) // 2
+    return taken
 
 
 @lru_cache(maxsize=4096)
